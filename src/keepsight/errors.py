@@ -1,0 +1,74 @@
+"""The errors keepsight raises on purpose.
+
+    KeepsightError
+    ├── PromptError        a prompt that does not fit the frame, the object or the other prompts
+    ├── SourceError        a video, folder, camera or frame that cannot be read
+    │   └── FrameIndexError    a frame number outside the video
+    ├── UnknownObjectError an object id that the session does not track
+    ├── WeightsError       a checkpoint or configuration that is missing, damaged or does not fit
+    │   └── UnknownModelError  a name that the catalogue does not have
+    ├── PolicyError        an unknown memory policy, or a policy used against its rules
+    ├── OutputError        a result that cannot be written
+    ├── AnnotationError    an annotation file (JSON, XML) that cannot be understood
+    └── UsageError         a call or command line that contradicts itself
+
+Every message says what was expected, what came, and what to do next.
+"""
+
+__all__ = [
+    "AnnotationError",
+    "FrameIndexError",
+    "KeepsightError",
+    "OutputError",
+    "PolicyError",
+    "PromptError",
+    "SourceError",
+    "UnknownModelError",
+    "UnknownObjectError",
+    "UsageError",
+    "WeightsError",
+]
+
+
+class KeepsightError(Exception):
+    """Base of every error keepsight raises on purpose."""
+
+
+class PromptError(KeepsightError, ValueError):
+    """A prompt does not fit the frame, the object or the other prompts."""
+
+
+class SourceError(KeepsightError):
+    """A video, folder, camera or single frame cannot be read."""
+
+
+class FrameIndexError(SourceError, IndexError):
+    """A frame number lies outside the video."""
+
+
+class UnknownObjectError(KeepsightError, LookupError):
+    """The session does not track an object of this id."""
+
+
+class WeightsError(KeepsightError):
+    """A checkpoint or its configuration is missing, damaged or does not fit."""
+
+
+class UnknownModelError(WeightsError, LookupError):
+    """The catalogue has no model of this name."""
+
+
+class PolicyError(KeepsightError, ValueError):
+    """A memory policy is unknown or used against its rules."""
+
+
+class OutputError(KeepsightError):
+    """A result cannot be written."""
+
+
+class AnnotationError(KeepsightError, ValueError):
+    """An annotation file cannot be understood."""
+
+
+class UsageError(KeepsightError, ValueError):
+    """A call or command line contradicts itself."""
