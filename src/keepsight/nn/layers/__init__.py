@@ -1,0 +1,1 @@
+"""Layers that more than one box of the figure is made of."""

@@ -1,0 +1,66 @@
+"""Attention with projections, plain and rotary."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from keepsight.nn.layers.position import Rotation, rotate
+
+__all__ = ["Attention", "RotaryAttention"]
+
+
+class Attention(nn.Module):
+    """Multi-head attention with projected queries, keys and values.
+
+    Args:
+        width: width of the queries and of the output.
+        heads: number of heads.
+        inner: width after projection.
+        memory_width: width of keys and values; `width` when omitted.
+    """
+
+    def __init__(self, width: int, heads: int, inner: int, memory_width: int | None = None) -> None:
+        super().__init__()
+        memory_width = memory_width or width
+        self.heads = heads
+        self.query = nn.Linear(width, inner)
+        self.key = nn.Linear(memory_width, inner)
+        self.value = nn.Linear(memory_width, inner)
+        self.out = nn.Linear(inner, width)
+
+    def forward(self, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        """(B, Q, width), (B, K, memory_width) twice -> (B, Q, width)."""
+        return self._mix(self.query(queries), self.key(keys), self.value(values))
+
+    def _mix(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        q, k, v = (x.unflatten(-1, (self.heads, -1)).transpose(1, 2) for x in (q, k, v))
+        mixed = F.scaled_dot_product_attention(q, k, v)
+        out: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
+        return out
+
+
+class RotaryAttention(Attention):
+    """Single-head attention whose queries and keys are turned by their place on the grid.
+
+    The rotation couples neighbouring channels (0 with 1, 2 with 3 ...). Channels may be reordered freely
+    as long as queries and keys agree, so the projections put all first partners before all second ones,
+    which makes the rotation two contiguous halves.
+    """
+
+    order: Tensor
+
+    def __init__(self, width: int, memory_width: int | None = None) -> None:
+        super().__init__(width, heads=1, inner=width, memory_width=memory_width)
+        order = torch.cat((torch.arange(0, width, 2), torch.arange(1, width, 2)))
+        self.register_buffer("order", order, persistent=False)
+
+    def forward(  # type: ignore[override]
+        self, queries: Tensor, keys: Tensor, values: Tensor, turn_queries: Rotation, turn_keys: Rotation
+    ) -> Tensor:
+        """As `Attention`, with one rotation table for the queries and one for the keys."""
+        q = rotate(self._reordered(self.query, queries), turn_queries)
+        k = rotate(self._reordered(self.key, keys), turn_keys)
+        return self._mix(q.expand(len(k), -1, -1), k, self.value(values))
+
+    def _reordered(self, layer: nn.Linear, x: Tensor) -> Tensor:
+        return F.linear(x, layer.weight[self.order], layer.bias[self.order])

@@ -1,0 +1,249 @@
+"""SAM 2 and its relatives: one place that wires the boxes of the figure (SAM 2, figure 3).
+
+Variants state only what differs. The same network with another encoder and other numbers is `pocket`.
+"""
+
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from keepsight.nn.efficientnet import EfficientNetConfig, EfficientNetEncoder
+from keepsight.nn.hiera import HieraConfig, HieraEncoder
+from keepsight.nn.io import ImageFeatures, InputSpec, MaskCandidates, MemoryBatch, PromptBatch
+from keepsight.nn.layers.mlp import Mlp
+from keepsight.nn.layers.position import sine_grid, sine_time
+from keepsight.nn.mask_decoder import Decoded, MaskDecoder
+from keepsight.nn.matching import MatchingConfig, MatchingRead
+from keepsight.nn.memory_attention import MemoryAttention, MemoryTokens
+from keepsight.nn.memory_encoder import MemoryEncoder
+from keepsight.nn.prompt_encoder import PADDING, PromptEncoder
+
+__all__ = ["VARIANTS", "Sam2", "Sam2Config"]
+
+ABSENT_LOGIT = -1024.0
+# A given mask counts as the answer with these logits (sigmoid(-10) = 4.5e-5).
+GIVEN_SCALE = 20.0
+GIVEN_SHIFT = -10.0
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class Sam2Config:
+    """Everything in which two networks of the family may differ.
+
+    Attributes:
+        encoder: the image encoder's own numbers.
+        image_size: S, the side of the model input in pixels; a multiple of 32.
+        mean: of the input's RGB channels, values 0..1.
+        std: likewise.
+        width: C, channels of the image embedding.
+        memory_width: channels of a memory token.
+        attention_layers: layers of memory attention.
+        attention_ffn: hidden width of their perceptrons.
+        decoder_mlp: hidden width of the mask decoder's perceptrons.
+        memory_frames: rows of the temporal encoding: one for conditioning frames, one per recent frame.
+        pointer_reach: distance in frames that the pointers' time encoding is normalised by.
+        pointer_time: whether pointers carry their (signed) distance in time; SAM 2.1 does, SAM 2 does not.
+        absence_in_memory: whether memory maps of absent objects are marked; SAM 2.1 does, SAM 2 does not.
+        matching: an extra read that compares image features directly; None in SAM 2.
+    """
+
+    encoder: HieraConfig | EfficientNetConfig = field(default_factory=HieraConfig)
+    image_size: int = 1024
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+    width: int = 256
+    memory_width: int = 64
+    attention_layers: int = 4
+    attention_ffn: int = 2048
+    decoder_mlp: int = 2048
+    memory_frames: int = 7
+    pointer_reach: int = 15
+    pointer_time: bool = True
+    absence_in_memory: bool = True
+    matching: MatchingConfig | None = None
+
+
+def _encoder(config: Sam2Config) -> HieraEncoder | EfficientNetEncoder:
+    if isinstance(config.encoder, EfficientNetConfig):
+        return EfficientNetEncoder(config.encoder, config.width)
+    return HieraEncoder(config.encoder, config.width)
+
+
+class Sam2(nn.Module):
+    """The tracker network; implements `keepsight.nn.io.VideoNetwork`.
+
+    Every method is a function of its arguments, so one network serves any number of videos.
+    """
+
+    def __init__(self, config: Sam2Config) -> None:
+        super().__init__()
+        width, memory_width = config.width, config.memory_width
+        self.config = config
+        self.image_encoder = _encoder(config)
+        self.prompt_encoder = PromptEncoder(width, config.image_size)
+        self.mask_decoder = MaskDecoder(width, config.decoder_mlp)
+        self.memory_encoder = MemoryEncoder(width, memory_width)
+        self.memory_attention = MemoryAttention(
+            width, memory_width, config.attention_layers, config.attention_ffn
+        )
+        self.matching = MatchingRead(config.matching, width, memory_width) if config.matching else None
+        self.mask_to_prompt = nn.Conv2d(1, 1, kernel_size=4, stride=4)
+        self.pointer_head = Mlp(width, width, width, width)
+        self.no_memory = nn.Parameter(torch.zeros(width))
+        self.absent_pointer = nn.Parameter(torch.zeros(width))
+        # Row a - 1 for a memory that is a frames old; the last row for conditioning frames.
+        self.age_embedding = nn.Parameter(torch.zeros(config.memory_frames, memory_width))
+        self.pointer_time = nn.Linear(width, memory_width) if config.pointer_time else None
+        self.absent_memory = nn.Parameter(torch.zeros(memory_width)) if config.absence_in_memory else None
+
+    @property
+    def input_spec(self) -> InputSpec:
+        """How frames are prepared for `encode_image`."""
+        return InputSpec(self.config.image_size, self.config.mean, self.config.std)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network computes."""
+        return self.no_memory.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type the network computes in."""
+        return self.no_memory.dtype
+
+    def encode_image(self, pixels: Tensor) -> ImageFeatures:
+        """Encodes normalised frames, (B, 3, S, S), B = 1 in tracking; see `ImageFeatures`."""
+        fine, middle, embedding = self.image_encoder(pixels.to(self.dtype))
+        return ImageFeatures(
+            embedding,
+            self.mask_decoder.fine_projection(fine),
+            self.mask_decoder.middle_projection(middle),
+        )
+
+    def segment(
+        self,
+        features: ImageFeatures,
+        memory: MemoryBatch | None,
+        prompts: PromptBatch | None,
+        *,
+        multimask: bool,
+        presence_threshold: float = 0.0,
+    ) -> MaskCandidates:
+        """Segments B objects on one frame; see `VideoNetwork.segment`."""
+        if memory is None:
+            embedding = features.embedding + self.no_memory[:, None, None]
+        else:
+            embedding = self._condition(features, memory)
+        if prompts is None:
+            prompts = self._no_prompts(len(embedding))
+        decoded = self._decode(features, embedding, prompts, multimask=multimask)
+        present = decoded.presence > presence_threshold
+        logits = torch.where(present[..., None, None], decoded.logits, ABSENT_LOGIT)
+        pointers = self._gate_pointers(self.pointer_head(decoded.tokens), present)
+        return MaskCandidates(logits, decoded.ious, pointers, decoded.presence)
+
+    def adopt_mask(self, features: ImageFeatures, masks: Tensor) -> MaskCandidates:
+        """Takes given masks, (B, 1, S, S) of 0 and 1, as the answer (M = 1) and finds their pointers."""
+        masks = masks.float()
+        given = masks * GIVEN_SCALE + GIVEN_SHIFT
+        size = [side // 4 for side in masks.shape[2:]]
+        logits = F.interpolate(given, size=size, mode="bilinear", align_corners=False, antialias=True)
+        prompts = self._no_prompts(len(masks))._replace(mask_logits=self.mask_to_prompt(masks.to(self.dtype)))
+        decoded = self._decode(features, features.embedding, prompts, multimask=False)
+        marked = masks.flatten(1).any(dim=1, keepdim=True)
+        # The decoder is asked too: where it sees nothing its token says nothing about the object.
+        pointers = self._gate_pointers(self.pointer_head(decoded.tokens), (decoded.presence > 0) & marked)
+        presence = marked.float() * GIVEN_SCALE + GIVEN_SHIFT
+        return MaskCandidates(logits, torch.ones_like(presence), pointers, presence)
+
+    def encode_memory(
+        self, features: ImageFeatures, logits: Tensor, presence: Tensor, *, prompted: bool
+    ) -> Tensor:
+        """Encodes frame and masks into memory maps (B, n, D); see `VideoNetwork.encode_memory`."""
+        size = (self.config.image_size, self.config.image_size)
+        sharp = F.interpolate(logits, size=size, mode="bilinear", align_corners=False)
+        probabilities = (sharp > 0).float() if prompted else sharp.sigmoid()
+        maps = self.memory_encoder(features.embedding, probabilities).flatten(2).transpose(1, 2)
+        if self.absent_memory is not None:
+            maps = maps + (presence <= 0)[..., None].to(maps.dtype) * self.absent_memory
+        if self.matching is not None:
+            maps = torch.cat((maps, self.matching.remember(features, logits)), dim=-1)
+        return maps
+
+    def _condition(self, features: ImageFeatures, memory: MemoryBatch) -> Tensor:
+        """The embedding (B, C, h, w) after looking at each object's memory."""
+        embedding = features.embedding
+        if self.matching is not None:
+            plain, extra = memory.maps.split([self.config.memory_width, self.matching.extra_width], dim=-1)
+            embedding = embedding + self.matching.read(features, extra, plain)
+            memory = memory._replace(maps=plain)
+        out: Tensor = self.memory_attention(embedding, self._tokens(features, memory))
+        return out
+
+    def _tokens(self, features: ImageFeatures, memory: MemoryBatch) -> MemoryTokens:
+        """Lays maps and pointers out as one sequence, with their places in space and time."""
+        channels = self.config.memory_width
+        height, width = features.embedding.shape[2:]
+        place = sine_grid(height, width, channels, self.device, self.dtype).flatten(1).T
+        age = self.age_embedding[(memory.ages - 1) % len(self.age_embedding)]
+        maps = memory.maps.to(self.dtype)
+        keys = (maps + place + age[:, :, None]).flatten(1, 2)
+        values = maps.flatten(1, 2)
+        frames = memory.maps.shape[1]
+        if memory.pointers.shape[1] == 0:
+            return MemoryTokens(keys, values, frames, 0)
+        pointers, times = self._pointer_tokens(memory)
+        keys = torch.cat((keys, pointers + times), dim=1)
+        return MemoryTokens(keys, torch.cat((values, pointers), dim=1), frames, pointers.shape[1])
+
+    def _pointer_tokens(self, memory: MemoryBatch) -> tuple[Tensor, Tensor]:
+        """Cuts each pointer into tokens of the memory's width: (B, P * C / memory_width, memory_width)."""
+        pieces = self.config.width // self.config.memory_width
+        batch, count = memory.pointers.shape[:2]
+        pointers = memory.pointers.to(self.dtype).reshape(batch, count * pieces, -1)
+        if self.pointer_time is None:
+            return pointers, torch.zeros_like(pointers)
+        sines = sine_time(memory.offsets / self.config.pointer_reach, self.config.width)
+        return pointers, self.pointer_time(sines.to(self.dtype)).repeat_interleave(pieces, dim=1)
+
+    def _decode(
+        self, features: ImageFeatures, embedding: Tensor, prompts: PromptBatch, *, multimask: bool
+    ) -> Decoded:
+        sparse, dense = self.prompt_encoder(prompts)
+        dense = (embedding + dense).expand(len(sparse), -1, -1, -1)
+        height, width = embedding.shape[2:]
+        places = self.prompt_encoder.position.grid(height, width).to(self.dtype)
+        out: Decoded = self.mask_decoder(
+            dense, features.fine, features.middle, sparse, places, multimask=multimask
+        )
+        return out
+
+    def _gate_pointers(self, pointers: Tensor, present: Tensor) -> Tensor:
+        return torch.where(present[..., None], pointers, self.absent_pointer)
+
+    def _no_prompts(self, batch: int) -> PromptBatch:
+        points = torch.zeros(batch, 1, 2, device=self.device)
+        return PromptBatch(points, torch.full((batch, 1), PADDING, device=self.device))
+
+
+_TINY = HieraConfig()
+_SMALL = HieraConfig(stages=(1, 2, 11, 2), global_blocks=(7, 10, 13))
+_BASE_PLUS = HieraConfig(
+    width=112, heads=2, stages=(2, 3, 16, 3), global_blocks=(12, 16, 20), background=(14, 14)
+)
+_LARGE = HieraConfig(
+    width=144, heads=2, stages=(2, 6, 36, 4), global_blocks=(23, 33, 43), windows=(8, 4, 16, 8)
+)
+_SIZES = {"tiny": _TINY, "small": _SMALL, "base_plus": _BASE_PLUS, "large": _LARGE}
+
+VARIANTS: dict[str, Sam2Config] = {
+    f"sam2.1_hiera_{size}": Sam2Config(encoder=encoder) for size, encoder in _SIZES.items()
+}
+VARIANTS |= {
+    name.replace("sam2.1", "sam2"): replace(config, pointer_time=False, absence_in_memory=False)
+    for name, config in VARIANTS.items()
+}

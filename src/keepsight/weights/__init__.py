@@ -1,0 +1,1 @@
+"""Checkpoints: the catalogue, key tables, strict loaders and the embedded model."""
