@@ -88,7 +88,7 @@ class MaskDecoder(nn.Module):
         super().__init__()
         self.transformer = _TwoWayTransformer(width, mlp_width)
         # Rows: presence, IoU, then one per mask.
-        self.tokens = nn.Parameter(torch.zeros(2 + MASKS, width))
+        self.tokens = nn.Parameter(torch.randn(2 + MASKS, width))
         self.fine_projection = nn.Conv2d(width, width // 8, 1)
         self.middle_projection = nn.Conv2d(width, width // 4, 1)
         self.upscale1 = nn.ConvTranspose2d(width, width // 4, kernel_size=2, stride=2)

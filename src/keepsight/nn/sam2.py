@@ -99,6 +99,9 @@ class Sam2(nn.Module):
         self.age_embedding = nn.Parameter(torch.zeros(config.memory_frames, memory_width))
         self.pointer_time = nn.Linear(width, memory_width) if config.pointer_time else None
         self.absent_memory = nn.Parameter(torch.zeros(memory_width)) if config.absence_in_memory else None
+        for start in (self.no_memory, self.absent_pointer, self.age_embedding, self.absent_memory):
+            if start is not None:
+                nn.init.trunc_normal_(start, std=0.02)
 
     @property
     def input_spec(self) -> InputSpec:
