@@ -1,0 +1,19 @@
+"""The `keepsight` command."""
+
+from collections.abc import Sequence
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command and leaves the process with its exit code.
+
+    Args:
+        arguments: the command line without the program's name; `sys.argv` when omitted.
+
+    Raises:
+        SystemExit: always; 0 done, 1 failed, 2 wrong use, 130 interrupted with the results so far kept.
+    """
+    from keepsight.apps.cli.command import run
+
+    run(arguments)

@@ -1,0 +1,159 @@
+"""The commands, their exit codes and their last words."""
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from keepsight.apps.cli.job import Engine, Summary, TrackJob, default_engine, job_from, plan_from, run_job
+from keepsight.apps.cli.options import TrackOptions, command_from
+from keepsight.apps.cli.prompts import PromptPlan
+from keepsight.errors import KeepsightError, PolicyError, UnknownModelError, UsageError
+
+__all__ = ["build_app", "run"]
+
+FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130  # 130: what shells report after Ctrl-C
+GLOBAL_OPTIONS = ("--help", "--version")
+
+
+def run(arguments: Sequence[str] | None = None, engine: Callable[[], Engine] = default_engine) -> None:
+    """Runs the command line.
+
+    Args:
+        arguments: without the program's name; `sys.argv` when omitted. A line that begins with an option
+            is a `track`, as in the script interface.
+        engine: gives the model loader and the tracker.
+
+    Raises:
+        SystemExit: always, with the exit code.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words and words[0].startswith("-") and words[0] not in GLOBAL_OPTIONS:
+        words.insert(0, "track")
+    build_app(engine)(words, prog_name="keepsight")
+
+
+def build_app(engine: Callable[[], Engine]) -> typer.Typer:
+    """The commands, over a given engine."""
+    app = typer.Typer(
+        name="keepsight",
+        help="Say once which object is meant, and get its mask on every other frame of a video.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        # The script interface writes --image_dir where we write --image-dir.
+        context_settings={"token_normalize_func": lambda token: token.replace("_", "-")},
+    )
+
+    def track(options: TrackOptions) -> None:
+        with _Reporting(options.debug):
+            job = job_from(options)
+            _track(job, plan_from(options), engine)
+
+    app.command("track", help=TRACK_HELP)(command_from(TrackOptions, track))
+    app.command("models")(_models)
+
+    @app.command("demo")
+    def demo(
+        output_dir: Annotated[Path, typer.Option(help="Where clip and results go.")] = Path("demo_output"),
+        model: Annotated[str, typer.Option(help="As for `keepsight track`.")] = "pocket",
+        device: Annotated[str, typer.Option(help="As for `keepsight track`.")] = "cpu",
+        overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier demo.")] = False,
+        debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    ) -> None:
+        """Render a clip, track the fish in it on the CPU, and say where the results are."""
+        from keepsight.apps.cli.demo import prepare_demo, score_demo
+
+        with _Reporting(debug):
+            job, plan, truths = prepare_demo(output_dir, model, device, overwrite)
+            _track(job, plan, engine)
+            Console().print(score_demo(job, truths))
+
+    @app.callback(invoke_without_command=True)
+    def entry(
+        version: Annotated[bool, typer.Option("--version", help="Show the version and leave.")] = False,
+    ) -> None:
+        if version:
+            import keepsight
+
+            typer.echo(f"keepsight {keepsight.__version__}")
+            raise typer.Exit
+
+    return app
+
+
+TRACK_HELP = """Track objects through SOURCE and write masks, JSON lines and an overlay video.
+
+Exit codes: 0 done, 1 failed, 2 wrong use, 130 stopped by Ctrl-C with the results so far kept."""
+
+
+def _track(job: TrackJob, plan: PromptPlan, engine: Callable[[], Engine]) -> None:
+    summary = run_job(job, plan, engine, Console(stderr=True))
+    _report(job, plan, summary)
+    if summary.interrupted:
+        raise typer.Exit(INTERRUPTED)
+
+
+def _report(job: TrackJob, plan: PromptPlan, summary: Summary) -> None:
+    say = Console(soft_wrap=True, highlight=False, markup=False).print
+    stopped = "Stopped by Ctrl-C, what was done is kept. " if summary.interrupted else ""
+    speed = summary.frames / summary.seconds if summary.seconds else 0.0
+    say(f"{stopped}Tracked {summary.frames} frames in {summary.seconds:.1f} s ({speed:.1f} frames/s).")
+    for number, frames in summary.seen.items():
+        say(f"  object {number} ({plan.names.get(number, 'unnamed')}): visible on {frames} frames")
+    say("Written:")
+    for name, what in WRITTEN.items():
+        path = job.output_dir / name
+        if path.is_dir():
+            say(f"  {path}/  {what} ({sum(1 for _ in path.iterdir())} files)")
+        elif path.exists():
+            say(f"  {path}  {what}")
+
+
+WRITTEN = {
+    "tracked_detections.jsonl": "boxes, scores and track identities, one line per frame",
+    "masks": "masks, one palette PNG per frame",
+    "annotations.json": "masks as COCO / YouTube-VIS JSON",
+    "annotated_frames": "frames with masks, boxes and labels drawn in",
+    "tracking_video.mp4": "the overlay video",
+}
+
+
+def _models() -> None:
+    """List the models that `--model` knows by name."""
+    from keepsight.weights import CATALOGUE
+
+    table = Table("name", "source", "input", "licence")
+    for name, entry in CATALOGUE.items():
+        table.add_row(name, entry.source, str(entry.input_size), entry.licence)
+    Console().print(table)
+
+
+class _Reporting:
+    """Turns an error into one sentence and an exit code; with `debug` lets it through, traceback and all."""
+
+    def __init__(self, debug: bool) -> None:
+        self._debug = debug
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None or isinstance(error, typer.Exit | SystemExit) or self._debug:
+            return
+        if isinstance(error, KeyboardInterrupt):
+            raise SystemExit(INTERRUPTED) from error
+        if isinstance(error, KeepsightError):
+            text = str(error)
+        else:
+            text = f"{type(error).__name__}: {error}. This was not foreseen; --debug shows where it happened."
+        Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(f"Error: {text}")
+        wrong_use = isinstance(error, UsageError | UnknownModelError | PolicyError)
+        raise SystemExit(WRONG_USE if wrong_use else FAILED) from error
