@@ -1,0 +1,73 @@
+"""The memory bank: what one object's past has left behind, as an immutable value.
+
+Changing a bank makes a new one; entries are shared. So a fork is a second name, an undo an assignment.
+"""
+
+from dataclasses import dataclass, replace
+
+from torch import Tensor
+
+__all__ = ["MemoryBank", "MemoryEntry"]
+
+
+@dataclass(frozen=True, eq=False)
+class MemoryEntry:
+    """One object on one frame, as memory.
+
+    Attributes:
+        frame: the frame's true number.
+        pointer: (C,) object pointer.
+        presence: presence logit; above 0 the object was in the frame.
+        iou: predicted IoU of the mask, 0..1.
+        map: (n, D) memory map, or None once it is too old to be recalled.
+    """
+
+    frame: int
+    pointer: Tensor
+    presence: float
+    iou: float
+    map: Tensor | None
+
+
+@dataclass(frozen=True, eq=False)
+class MemoryBank:
+    """Conditioning frames, which a person prompted, and recent frames, which were tracked.
+
+    Attributes:
+        conditioning: entries of prompted frames, by frame number.
+        recent: entries of tracked frames in the order of tracking, oldest first.
+        forward: whether frames are tracked in ascending order.
+    """
+
+    conditioning: tuple[MemoryEntry, ...] = ()
+    recent: tuple[MemoryEntry, ...] = ()
+    forward: bool = True
+
+    def distance(self, frame: int, entry: MemoryEntry) -> int:
+        """How many frames before `frame`, in the order of tracking, the entry lies; negative if ahead."""
+        return (frame - entry.frame) * (1 if self.forward else -1)
+
+    def with_conditioning(self, entry: MemoryEntry) -> "MemoryBank":
+        """Adds a prompted frame; it takes the place of whatever the bank held of that frame."""
+        others = [e for e in self.conditioning if e.frame != entry.frame]
+        return replace(
+            self,
+            conditioning=tuple(sorted([*others, entry], key=lambda e: e.frame)),
+            recent=tuple(e for e in self.recent if e.frame != entry.frame),
+        )
+
+    def with_recent(self, entry: MemoryEntry, *, maps: int, pointers: int) -> "MemoryBank":
+        """Adds a tracked frame and forgets what can no longer be recalled.
+
+        Args:
+            entry: the frame just tracked.
+            maps: how many frames back maps are recalled; older entries lose theirs.
+            pointers: how many frames back pointers are recalled; older entries go.
+        """
+        kept = [e for e in self.recent if 0 < self.distance(entry.frame, e) < pointers]
+        kept = [e if self.distance(entry.frame, e) < maps else replace(e, map=None) for e in kept]
+        return replace(self, recent=(*kept, entry))
+
+    def facing(self, *, forward: bool) -> "MemoryBank":
+        """The bank for tracking in the given direction; turning round forgets the recent frames."""
+        return self if forward == self.forward else replace(self, recent=(), forward=forward)

@@ -1,0 +1,67 @@
+"""What a memory policy is: the rule that says what is recalled, which mask is chosen, what is remembered."""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol, TypeVar
+
+from torch import Tensor
+
+from keepsight.memory.bank import MemoryBank, MemoryEntry
+from keepsight.nn.io import MaskCandidates, MemoryView
+
+__all__ = ["MemoryPolicy", "Pick", "PolicyState"]
+
+
+class Pick(NamedTuple):
+    """One chosen mask: of which view, which of its candidates, and whether it becomes memory."""
+
+    view: int
+    mask: int
+    remember: bool = True
+
+
+class PolicyState(Protocol):
+    """One object's state under a policy: frozen, and with a bank of the object's best account so far."""
+
+    @property
+    def bank(self) -> MemoryBank:
+        """The memory of the best hypothesis."""
+
+
+S = TypeVar("S", bound=PolicyState)
+
+
+class MemoryPolicy(Protocol[S]):
+    """The rule over a memory bank; it holds no state itself and serves any number of objects."""
+
+    @property
+    def presence_threshold(self) -> float:
+        """Presence logit above which an object's masks and pointers count."""
+
+    def begin(self, bank: MemoryBank, mask: Tensor) -> S:
+        """Starts, or after a correction restarts, an object.
+
+        Args:
+            bank: the memory with the newest prompt in it.
+            mask: (1, 4h, 4w) logits of the prompted mask.
+        """
+
+    def recall(self, state: S, frame: int) -> Sequence[MemoryView]:
+        """What is recalled on a frame: one view per live hypothesis, the best first."""
+
+    def choose(self, state: S, candidates: MaskCandidates) -> Sequence[Pick]:
+        """Chooses among the candidates of the recalled views (B of them); the first pick is the answer.
+
+        IoUs and presence are on the CPU, logits and pointers where the network is.
+        """
+
+    def remember(
+        self, state: S, picks: Sequence[Pick], entries: Sequence[MemoryEntry], masks: Sequence[Tensor]
+    ) -> S:
+        """The state after a frame; the old one stays valid.
+
+        Args:
+            state: the state before.
+            picks: what `choose` returned.
+            entries: one per pick; its `map` is None where the pick was not to be remembered.
+            masks: the picked (1, 4h, 4w) logits.
+        """

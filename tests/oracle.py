@@ -1,0 +1,129 @@
+"""Meta's own predictor and ours on the same random weights, small enough for a test."""
+
+import types
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from torch import nn
+
+from keepsight.nn.hiera import HieraConfig
+from keepsight.nn.sam2 import VARIANTS, Sam2, Sam2Config
+from keepsight.weights.keys import META
+
+IMAGE_SIZE = 128
+TINY_ENCODER = HieraConfig(
+    width=16, heads=1, stages=(1, 2, 3, 1), global_blocks=(4,), background=(7, 7), windows=(8, 4, 4, 2)
+)
+META_YAML = {
+    "tiny": "sam2.1/sam2.1_hiera_t",
+    "small": "sam2.1/sam2.1_hiera_s",
+    "base_plus": "sam2.1/sam2.1_hiera_b+",
+    "large": "sam2.1/sam2.1_hiera_l",
+}
+
+
+def randomise(module: nn.Module, seed: int) -> None:
+    """Draws weights that keep signals alive; zeros and 1e-6 scales would hide mistakes."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            noise = torch.randn(parameter.shape, generator=generator)
+            if parameter.dim() > 1:
+                parameter.copy_(noise / parameter[0].numel() ** 0.5)
+            else:
+                parameter.add_(0.1 * noise)
+
+
+def tiny_overrides(encoder: HieraConfig = TINY_ENCODER, image_size: int = IMAGE_SIZE) -> list[str]:
+    """Hydra overrides that turn Meta's tiny configuration into a much smaller one."""
+    trunk = "++model.image_encoder.trunk"
+    return [
+        f"{trunk}.embed_dim={encoder.width}",
+        f"{trunk}.num_heads={encoder.heads}",
+        f"{trunk}.stages={list(encoder.stages)}",
+        f"{trunk}.global_att_blocks={list(encoder.global_blocks)}",
+        f"{trunk}.window_spec={list(encoder.windows)}",
+        f"{trunk}.window_pos_embed_bkg_spatial_size={list(encoder.background)}",
+        f"++model.image_encoder.neck.backbone_channel_list={list(reversed(encoder.channels))}",
+        f"++model.image_size={image_size}",
+    ]
+
+
+def meta_predictor(yaml: str, overrides: list[str], seed: int = 0) -> Any:
+    """Meta's video predictor with random weights; corrected frames condition, as with us."""
+    from sam2.build_sam import build_sam2_video_predictor
+
+    predictor = build_sam2_video_predictor(
+        f"configs/{yaml}.yaml",
+        device="cpu",
+        hydra_overrides_extra=[
+            *overrides,
+            "++model.add_all_frames_to_correct_as_cond=true",
+        ],
+    )
+    randomise(predictor, seed)
+    return predictor
+
+
+def ours_like(predictor: Any, config: Sam2Config) -> Sam2:
+    """Our network with the predictor's weights."""
+    network = Sam2(config)
+    network.load_state_dict(META.convert(predictor.state_dict(), network.state_dict()))
+    return network.eval().requires_grad_(False)
+
+
+def tiny_config(name: str = "sam2.1_hiera_tiny") -> Sam2Config:
+    """Our side of `tiny_overrides`."""
+    return replace(VARIANTS[name], encoder=TINY_ENCODER, image_size=IMAGE_SIZE)
+
+
+class _Float32Torch(types.ModuleType):
+    """torch, except that asking for bfloat16 gives float32."""
+
+    bfloat16 = torch.float32
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(torch, name)
+
+
+@contextmanager
+def float32_memory() -> Iterator[None]:
+    """Keeps Meta's predictor from rounding its memory to bfloat16, which it does even in float32."""
+    from sam2 import sam2_video_predictor
+
+    sam2_video_predictor.torch = _Float32Torch("torch")
+    try:
+        yield
+    finally:
+        sam2_video_predictor.torch = torch
+
+
+def moving_texture(count: int, height: int = 90, width: int = 120, seed: int = 0) -> list[npt.NDArray[np.uint8]]:
+    """Frames of a smooth random texture that drifts, with a brighter disc moving across it."""
+    rng = np.random.default_rng(seed)
+    coarse = Image.fromarray(rng.integers(0, 255, (14, 18, 3), dtype=np.uint8))
+    canvas = np.array(coarse.resize((width + 2 * count, height + count), Image.Resampling.BICUBIC))
+    y, x = np.mgrid[:height, :width]
+    frames = []
+    for i in range(count):
+        frame = canvas[i : i + height, 2 * i : 2 * i + width].copy()
+        disc = (x - 30 - 2 * i) ** 2 + (y - 45) ** 2 < 18**2
+        frame[disc] = frame[disc] // 3 + np.array([160, 40, 20], np.uint8)
+        frames.append(frame)
+    return frames
+
+
+def write_jpegs(frames: list[npt.NDArray[np.uint8]], folder: Path) -> list[npt.NDArray[np.uint8]]:
+    """Writes frames as Meta's loader wants them and returns them as decoded again."""
+    decoded = []
+    for i, frame in enumerate(frames):
+        Image.fromarray(frame).save(folder / f"{i:05d}.jpg", quality=95)
+        decoded.append(np.array(Image.open(folder / f"{i:05d}.jpg").convert("RGB")))
+    return decoded
