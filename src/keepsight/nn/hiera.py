@@ -5,6 +5,7 @@ absolute positions made of a coarse background and a repeated window (Bolya et a
 """
 
 from dataclasses import dataclass
+from itertools import accumulate
 
 import torch
 from torch import Tensor, nn
@@ -148,8 +149,7 @@ class HieraTrunk(nn.Module):
             torch.zeros(1, config.width, config.windows[0], config.windows[0])
         )
         self.blocks = nn.ModuleList(_Block(plan) for plan in _plan(config))
-        ends = torch.tensor(config.stages).cumsum(0) - 1
-        self.ends: frozenset[int] = frozenset(ends.tolist())
+        self.ends = frozenset(end - 1 for end in accumulate(config.stages))
 
     def forward(self, pixels: Tensor) -> list[Tensor]:
         """(B, 3, S, S) -> the stages' maps (B, C, H, W) at strides 4, 8, 16, 32."""

@@ -51,7 +51,9 @@ class RotaryAttention(Attention):
 
     def __init__(self, width: int, memory_width: int | None = None) -> None:
         super().__init__(width, heads=1, inner=width, memory_width=memory_width)
-        order = torch.cat((torch.arange(0, width, 2), torch.arange(1, width, 2)))
+        # On the CPU even while the parameters are built without memory: no checkpoint fills this in.
+        places = torch.arange(width, device="cpu")
+        order = torch.cat((places[0::2], places[1::2]))
         self.register_buffer("order", order, persistent=False)
 
     def forward(  # type: ignore[override]
