@@ -58,12 +58,25 @@ class OutputFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.path):
                 pass
+        self._check_kinds()
+        with output_errors(self.path):
             found = next(self._results(), None)
         if found is not None and not overwrite:
             raise OutputError(
                 f"Expected an output folder without results, but '{self.path}' holds '{found.name}' of an "
                 f"earlier run. Choose another folder, or allow overwriting to replace the results in it."
             )
+
+    def _check_kinds(self) -> None:
+        for name in (*_FILES, *_FOLDERS):
+            path = self.path / name
+            fits = path.is_dir() if name in _FOLDERS else path.is_file()
+            if os.path.lexists(path) and (path.is_symlink() or not fits):
+                kind = "folder" if name in _FOLDERS else "file"
+                raise OutputError(
+                    f"Expected '{path}' to be free or a {kind}, but it is something else (or a link), which "
+                    f"is not replaced. Move it away, or choose another output folder."
+                )
 
     def clear(self) -> None:
         """Removes the results of earlier runs, and nothing else.

@@ -178,6 +178,7 @@ class _Encoder:
         self._gap = int(_TICKS_PER_SECOND / _NOMINAL_RATE) if rate is None else 1
         self._pts: int | None = None
         self._start: int | None = None
+        self._path, self._whole = path, 0
         self._container = av.open(
             str(path),
             "w",
@@ -195,6 +196,7 @@ class _Encoder:
         context.color_primaries, context.color_trc = ColorPrimaries.BT709.value, ColorTrc.BT709.value
         context.flags |= av.codec.context.Flags.frame_duration
         context.time_base = self._stream.time_base = self._time_base
+        self._container.start_encoding()
 
     def add(self, image: ImageArray, ticks: int | None) -> None:
         """Encodes the next frame, (H, W, 3) RGB; `ticks` is its time where times are kept."""
@@ -213,6 +215,7 @@ class _Encoder:
         frame.pts, frame.duration, frame.time_base = pts, self._gap, self._time_base
         self._pts = pts
         self._container.mux(self._stream.encode(frame))
+        self._whole = self._path.stat().st_size
 
     def _next_pts(self, ticks: int | None) -> int:
         follows = 0 if self._pts is None else self._pts + 1
@@ -235,9 +238,11 @@ class _Encoder:
         self._container.close()
 
     def abandon(self) -> None:
-        """Closes the file as it is."""
+        """Closes the file after a failure, cut to the part that is whole."""
         with suppress(OSError, av.FFmpegError):
             self._container.close()
+        with suppress(OSError):
+            os.truncate(self._path, self._whole)
 
 
 def _require_encoder() -> None:
