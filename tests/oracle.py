@@ -105,7 +105,9 @@ def float32_memory() -> Iterator[None]:
         sam2_video_predictor.torch = torch
 
 
-def moving_texture(count: int, height: int = 90, width: int = 120, seed: int = 0) -> list[npt.NDArray[np.uint8]]:
+def moving_texture(
+    count: int, height: int = 90, width: int = 120, seed: int = 0
+) -> list[npt.NDArray[np.uint8]]:
     """Frames of a smooth random texture that drifts, with a brighter disc moving across it."""
     rng = np.random.default_rng(seed)
     coarse = Image.fromarray(rng.integers(0, 255, (14, 18, 3), dtype=np.uint8))

@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from keepsight.api import VideoTracker as VideoTracker
     from keepsight.api import load_model as load_model
     from keepsight.api import track as track
     from keepsight.errors import AnnotationError as AnnotationError
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from keepsight.errors import UsageError as UsageError
     from keepsight.errors import WeightsError as WeightsError
     from keepsight.session import Session as Session
-    from keepsight.tracker import VideoTracker as VideoTracker
     from keepsight.types import Box as Box
     from keepsight.types import Frame as Frame
     from keepsight.types import FrameResult as FrameResult

@@ -3,6 +3,7 @@
 Changing a bank makes a new one; entries are shared. So a fork is a second name, an undo an assignment.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from torch import Tensor
@@ -50,11 +51,14 @@ class MemoryBank:
     def with_conditioning(self, entry: MemoryEntry) -> "MemoryBank":
         """Adds a prompted frame; it takes the place of whatever the bank held of that frame."""
         others = [e for e in self.conditioning if e.frame != entry.frame]
-        return replace(
-            self,
-            conditioning=tuple(sorted([*others, entry], key=lambda e: e.frame)),
-            recent=tuple(e for e in self.recent if e.frame != entry.frame),
-        )
+        return self.with_only_conditioning([*others, entry])
+
+    def with_only_conditioning(self, entries: Iterable[MemoryEntry]) -> "MemoryBank":
+        """The bank with these prompted frames instead of its own; they displace tracked ones."""
+        conditioning = tuple(sorted(entries, key=lambda e: e.frame))
+        prompted = {e.frame for e in conditioning}
+        recent = tuple(e for e in self.recent if e.frame not in prompted)
+        return replace(self, conditioning=conditioning, recent=recent)
 
     def with_recent(self, entry: MemoryEntry, *, maps: int, pointers: int) -> "MemoryBank":
         """Adds a tracked frame and forgets what can no longer be recalled.
@@ -67,7 +71,3 @@ class MemoryBank:
         kept = [e for e in self.recent if 0 < self.distance(entry.frame, e) < pointers]
         kept = [e if self.distance(entry.frame, e) < maps else replace(e, map=None) for e in kept]
         return replace(self, recent=(*kept, entry))
-
-    def facing(self, *, forward: bool) -> "MemoryBank":
-        """The bank for tracking in the given direction; turning round forgets the recent frames."""
-        return self if forward == self.forward else replace(self, recent=(), forward=forward)

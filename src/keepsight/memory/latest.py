@@ -39,6 +39,10 @@ class LatestPolicy:
         """Starts an object; see `MemoryPolicy.begin`."""
         return LatestState(bank)
 
+    def recondition(self, state: LatestState, conditioning: Sequence[MemoryEntry]) -> LatestState:
+        """Replaces the prompted frames; see `MemoryPolicy.recondition`."""
+        return LatestState(state.bank.with_only_conditioning(conditioning))
+
     def recall(self, state: LatestState, frame: int) -> Sequence[MemoryView]:
         """One view: prompted frames at age 0, then tracked frames, oldest first."""
         bank = state.bank
@@ -46,9 +50,7 @@ class LatestPolicy:
         tracked = {bank.distance(frame, e): e for e in (*others, *bank.recent)}
         maps = [(e.map, 0) for e in prompted]
         maps += [(tracked[age].map, age) for age in range(self.maps, 0, -1) if age in tracked]
-        pointers = [
-            (e.pointer, bank.distance(frame, e)) for e in prompted if bank.distance(frame, e) >= 0
-        ]
+        pointers = [(e.pointer, bank.distance(frame, e)) for e in prompted if bank.distance(frame, e) >= 0]
         pointers += [(tracked[age].pointer, age) for age in range(1, self.pointers + 1) if age in tracked]
         known = [(m, age) for m, age in maps if m is not None]
         return [

@@ -45,6 +45,12 @@ class MemoryPolicy(Protocol[S]):
             mask: (1, 4h, 4w) logits of the prompted mask.
         """
 
+    def recondition(self, state: S, conditioning: Sequence[MemoryEntry]) -> S:
+        """The state with its prompted frames replaced, everything else as it was.
+
+        Needed where a person goes back: what was tracked then must learn of prompts given since.
+        """
+
     def recall(self, state: S, frame: int) -> Sequence[MemoryView]:
         """What is recalled on a frame: one view per live hypothesis, the best first."""
 

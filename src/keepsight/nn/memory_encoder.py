@@ -1,5 +1,7 @@
 """Memory encoder: fuses a frame's features with the object's mask on it (SAM 2, section 4 and C.1)."""
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -17,7 +19,7 @@ MASK_SHIFT = -10.0
 def _mask_stem(width: int) -> nn.Sequential:
     """Four strided convolutions that bring a mask to stride 16, then a projection."""
     layers: list[nn.Module] = []
-    for inside, outside in zip(STEM_CHANNELS, STEM_CHANNELS[1:], strict=False):
+    for inside, outside in pairwise(STEM_CHANNELS):
         layers += [nn.Conv2d(inside, outside, 3, stride=2, padding=1), ChannelNorm(outside), nn.GELU()]
     return nn.Sequential(*layers, nn.Conv2d(STEM_CHANNELS[-1], width, 1))
 

@@ -57,7 +57,7 @@ class Clicks:
         )
 
     def then(self, later: "Clicks") -> "Clicks":
-        """These clicks and later ones: points add up, a new box takes the old one's place, masks stand alone."""
+        """These and later clicks: points add up, a new box takes the old one's place, masks stand alone."""
         if later.mask is not None or self.mask is not None:
             return later
         return Clicks(

@@ -125,7 +125,9 @@ class Engine(Generic[S]):
             tracked = _corrects(tracks.get(i), index)
             answer = Answer(index, memory.logits, memory.iou, memory.presence, tracked)
             track = tracks.get(i)
-            prompted[i] = self._conditioned(track, Prompted(clicks[i], answer), next(entries), forward=forward)
+            prompted[i] = self._conditioned(
+                track, Prompted(clicks[i], answer), next(entries), forward=forward
+            )
         return {**tracks, **prompted}
 
     def _ask(

@@ -1,0 +1,372 @@
+"""A tracker over a video that can be walked at will: annotate, correct, go back."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any
+
+import numpy.typing as npt
+
+from keepsight.api.archive import StateArchive
+from keepsight.api.models import ModelLike, loaded
+from keepsight.errors import FrameIndexError, PromptError, SourceError, UnknownObjectError, UsageError
+from keepsight.memory import make_policy
+from keepsight.memory.bank import MemoryBank, MemoryEntry
+from keepsight.memory.policy import MemoryPolicy
+from keepsight.session import Session, SessionState
+from keepsight.session.state import Prompted, Track
+from keepsight.types import Box, FrameResult, Mask, Points, Prompt
+from keepsight.video import Source, SourceInfo, open_source
+
+__all__ = ["VideoTracker"]
+
+UNDO_DEPTH = 50
+NOT_TRACKED, FORWARD, BACKWARD = 0, 1, 2
+
+
+@dataclass(frozen=True, eq=False)
+class _Said:
+    """One prompted frame of one object, with the memory it left."""
+
+    prompted: Prompted
+    entry: MemoryEntry
+
+
+@dataclass(frozen=True, eq=False)
+class _Subject:
+    """One object: all that was ever said of it. `birth` tells it from an earlier one of the same id."""
+
+    birth: object
+    said: Mapping[int, _Said]
+
+
+@dataclass(frozen=True, eq=False)
+class _Notebook:
+    """Everything that undo takes back."""
+
+    subjects: Mapping[int, _Subject]
+    births: Mapping[int, Mapping[int, object]]  # by kept frame: whose tracks its state holds
+    archive: StateArchive
+    direction: bytes  # per frame, how it was last tracked
+
+
+class VideoTracker:
+    """Random access: prompt any frame, track any part in either direction, correct, undo.
+
+    Prompts are conditioning memories from the moment they are given; tracking never overwrites them. Going
+    back to a frame takes the state kept nearest before it and computes what lies between anew. Each pass
+    remembers frames of its own direction only, so a pass gives what it would have given alone.
+
+    Args:
+        source: a video file, folder, glob or list of images; not a camera.
+        model: a catalogue name, repository id, path, or a loaded model.
+        policy: name of a memory policy, or a policy object.
+        device: where to load the model, if it is named.
+        dtype: the type to load it in.
+        keep_logits: whether results carry `.logits`.
+        mask_threshold: mask logit above which a pixel belongs to the object.
+
+    Raises:
+        SourceError: the source cannot be read or is live.
+        WeightsError, PolicyError: as `load_model` and `Session`.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        model: ModelLike = "pocket",
+        policy: str | MemoryPolicy[Any] = "sam2",
+        device: str = "auto",
+        dtype: str = "auto",
+        keep_logits: bool = False,
+        mask_threshold: float = 0.0,
+    ) -> None:
+        self._source = open_source(source)
+        if self._source.info.live:
+            self._source.close()
+            raise SourceError(
+                f"Expected a video that can be walked at will, but {self._source.info.name} is live. "
+                f"Use keepsight.track or Session.step for cameras and streams."
+            )
+        self._policy = make_policy(policy)
+        self._session = Session(
+            loaded(model, device=device, dtype=dtype),
+            self._policy,
+            keep_logits=keep_logits,
+            mask_threshold=mask_threshold,
+        )
+        self._book = _Notebook({}, {}, StateArchive(), b"")
+        self._past: list[_Notebook] = []
+
+    def __enter__(self) -> "VideoTracker":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Lets go of the video and of all kept states."""
+        self._source.close()
+        self._past.clear()
+        self._book = _Notebook({}, {}, StateArchive(), b"")
+
+    @property
+    def info(self) -> SourceInfo:
+        """Size, rate and length of the video."""
+        return self._source.info
+
+    @property
+    def object_ids(self) -> tuple[int, ...]:
+        """The objects prompted so far, in the order in which they joined."""
+        return tuple(self._book.subjects)
+
+    def prompt(
+        self,
+        frame: int,
+        object_id: int,
+        *,
+        points: npt.ArrayLike | Points | None = None,
+        labels: npt.ArrayLike | None = None,
+        box: Box | tuple[float, float, float, float] | None = None,
+        mask: npt.ArrayLike | Mask | None = None,
+        replace: bool = False,
+    ) -> FrameResult:
+        """Says which object is meant, or corrects what was found.
+
+        On a frame that was tracked for this object, the prompt corrects the mask found there; on any other
+        it is answered from the frame alone. Either way the answer becomes a conditioning memory, used the
+        next time frames are tracked; results already given for other frames stay until then.
+
+        Args:
+            frame: any frame of the video.
+            object_id: an integer of your choice; a new one starts a new object.
+            points: (N, 2) pixel positions, or `Points`.
+            labels: (N,) 1 on the object, 0 not; all 1 when omitted.
+            box: (x1, y1, x2, y2) in pixels, or `Box`; may come together with points.
+            mask: (H, W) of the frame's size, or `Mask`; stands alone.
+            replace: forget earlier clicks on this object and frame, rather than add to them.
+
+        Returns:
+            The frame's result at once, with every object that is known on it.
+
+        Raises:
+            FrameIndexError: there is no such frame.
+            PromptError: nothing was said, or it does not fit the frame. Nothing is changed.
+        """
+        prompt = _gathered(points, labels, box, mask)
+        picture = self._source.read(frame)
+        self._session.restore(self._state_at(frame), frame=picture)
+        result = self._session.prompt({object_id: prompt}, replace=replace)
+        self._remember()
+        self._note_prompt(frame, object_id)
+        return result
+
+    def propagate(
+        self, start: int | None = None, stop: int | None = None, reverse: bool = False
+    ) -> Iterator[FrameResult]:
+        """Tracks all objects and yields one result per frame.
+
+        Args:
+            start: the first frame; the earliest prompted frame when omitted, the latest if `reverse`.
+                If the frame before it was tracked in the same direction, tracking continues from there.
+            stop: the frame to stop before, in the direction of tracking; the video's end when omitted.
+            reverse: track towards the beginning.
+
+        Raises:
+            UsageError: no object has been prompted yet.
+            FrameIndexError: `start` lies outside the video.
+        """
+        prompted = [f for subject in self._book.subjects.values() for f in subject.said]
+        if not prompted:
+            raise UsageError("Expected a prompt before propagate, but got none. Call tracker.prompt first.")
+        if start is None:
+            start = max(prompted) if reverse else min(prompted)
+        if start < 0:
+            raise FrameIndexError(f"Expected to start at a frame from 0, but got {start}.")
+        return self._propagate(start, stop, reverse=reverse)
+
+    def remove(self, object_id: int) -> None:
+        """Forgets an object and everything said of it.
+
+        Raises:
+            UnknownObjectError: there is no such object.
+        """
+        subjects = dict(self._book.subjects)
+        if object_id not in subjects:
+            raise UnknownObjectError(
+                f"Expected the id of a prompted object, one of {sorted(subjects)}, but got {object_id!r}."
+            )
+        self._remember()
+        del subjects[object_id]
+        self._book = replace(self._book, subjects=subjects)
+
+    def undo(self) -> None:
+        """Takes back the last `prompt` or `remove`, with all that was tracked since.
+
+        Raises:
+            UsageError: there is nothing to take back.
+        """
+        if not self._past:
+            raise UsageError("Expected a prompt or a removal to take back, but there is none (left).")
+        self._book = self._past.pop()
+
+    def _propagate(self, start: int, stop: int | None, *, reverse: bool) -> Iterator[FrameResult]:
+        state, subjects = self._state_before(start, reverse=reverse), self._book.subjects
+        if reverse:
+            frames = self._source.frames(0 if stop is None else stop + 1, start + 1, reverse=True)
+        else:
+            frames = self._source.frames(start, stop)
+        last = None
+        try:
+            for frame in frames:
+                if self._book.subjects is not subjects:
+                    # A prompt was given since the last result; it counts from here on.
+                    state, subjects = self._state_before(frame.index, reverse=reverse), self._book.subjects
+                self._session.restore(state)
+                result = self._session.step(frame.image, time=frame.time)
+                last = state = self._session.snapshot()
+                self._keep(state, pinned=frame.index == start or self._is_prompted(frame.index))
+                self._mark(frame.index, BACKWARD if reverse else FORWARD)
+                yield result
+        finally:
+            if last is not None:
+                self._keep(last, pinned=True)
+
+    def _state_before(self, frame: int, *, reverse: bool) -> SessionState[Any]:
+        """The state to start a pass from: what tracking left on the frame before, and all prompts."""
+        earlier = frame + 1 if reverse else frame - 1
+        way = BACKWARD if reverse else FORWARD
+        if self._tracked(earlier) == way:
+            return self._up_to_date(self._recomputed(earlier))
+        return self._up_to_date(SessionState(earlier, not reverse, self._size()))
+
+    def _state_at(self, frame: int) -> SessionState[Any]:
+        """The state on a frame: kept, computed anew, or, where nothing was tracked, empty."""
+        if frame in self._book.archive or self._tracked(frame):
+            return self._up_to_date(self._recomputed(frame))
+        return self._up_to_date(SessionState(frame, True, self._size()))
+
+    def _recomputed(self, frame: int) -> SessionState[Any]:
+        """The kept state of a frame, or the nearest one before it carried on to the frame."""
+        archive = self._book.archive
+        if frame in archive:
+            return self._living(archive.get(frame), frame)
+        way = self._tracked(frame)
+        step = -1 if way == BACKWARD else 1
+        nearest = frame - step
+        while self._tracked(nearest) == way and nearest not in archive:
+            nearest -= step
+        if self._tracked(nearest) == way:
+            state = self._living(archive.get(nearest), nearest)
+        else:  # A pass in the other direction has overwritten what lay before; prompts are all there is.
+            state = self._up_to_date(SessionState(nearest, way == FORWARD, self._size()))
+        for index in range(nearest + step, frame + step, step):
+            self._session.restore(state)
+            self._session.step(self._source.read(index).image)
+            state = self._session.snapshot()
+        return state
+
+    def _living(self, state: SessionState[Any], frame: int) -> SessionState[Any]:
+        """Without tracks of objects that were removed since, even if their id was given again."""
+        births = self._book.births[frame]
+        subjects = self._book.subjects
+        alive = {
+            i: t for i, t in state.tracks.items() if i in subjects and births.get(i) is subjects[i].birth
+        }
+        return state.with_tracks(alive)
+
+    def _up_to_date(self, state: SessionState[Any]) -> SessionState[Any]:
+        """A state that knows of every prompt given so far."""
+        tracks = {}
+        for i, subject in self._book.subjects.items():
+            track = state.tracks.get(i)
+            if track is None:
+                tracks[i] = self._fresh(subject, state.index or 0, forward=state.forward)
+            else:
+                tracks[i] = self._informed(track, subject)
+        return state.with_tracks(tracks)
+
+    def _informed(self, track: Track[Any], subject: _Subject) -> Track[Any]:
+        entries = [said.entry for said in subject.said.values()]
+        before = None
+        if track.before is not None:
+            # A correction does not recall itself: its frame counts only if it was prompted before.
+            known = {e.frame for e in track.before.bank.conditioning} | {*subject.said} - {track.answer.frame}
+            before = self._policy.recondition(track.before, [e for e in entries if e.frame in known])
+        prompted = {frame: said.prompted for frame, said in subject.said.items()}
+        return Track(before, self._policy.recondition(track.after, entries), track.answer, prompted)
+
+    def _fresh(self, subject: _Subject, frame: int, *, forward: bool) -> Track[Any]:
+        """An object known from its prompts alone; the one nearest to the frame starts it."""
+        nearest = min(subject.said, key=lambda f: abs(f - frame))
+        answer = subject.said[nearest].prompted.answer
+        entries = tuple(said.entry for _, said in sorted(subject.said.items()))
+        state = self._policy.begin(MemoryBank(entries, (), forward), answer.logits)
+        return Track(None, state, answer, {f: said.prompted for f, said in subject.said.items()})
+
+    def _note_prompt(self, frame: int, object_id: int) -> None:
+        state = self._session.snapshot()
+        track = state.tracks[object_id]
+        entry = next(e for e in track.after.bank.conditioning if e.frame == frame)
+        subject = self._book.subjects.get(object_id) or _Subject(object(), {})
+        said = {**subject.said, frame: _Said(track.prompted[frame], entry)}
+        self._book = replace(
+            self._book,
+            subjects={**self._book.subjects, object_id: replace(subject, said=MappingProxyType(said))},
+        )
+        self._keep(state, pinned=True)
+
+    def _keep(self, state: SessionState[Any], *, pinned: bool) -> None:
+        if state.index is None:
+            return
+        archive = self._book.archive
+        archive.put(state, pinned=pinned)
+        births = {frame: known for frame, known in self._book.births.items() if frame in archive}
+        births[state.index] = {i: s.birth for i, s in self._book.subjects.items()}
+        self._book = replace(self._book, births=births)
+
+    def _remember(self) -> None:
+        """Makes the present what undo returns to, and goes on with an archive of its own."""
+        self._past = [*self._past, self._book][-UNDO_DEPTH:]
+        self._book = replace(self._book, archive=self._book.archive.fork())
+
+    def _is_prompted(self, frame: int) -> bool:
+        return any(frame in subject.said for subject in self._book.subjects.values())
+
+    def _tracked(self, frame: int) -> int:
+        return self._book.direction[frame] if 0 <= frame < len(self._book.direction) else NOT_TRACKED
+
+    def _mark(self, frame: int, way: int) -> None:
+        marks = bytearray(self._book.direction.ljust(frame + 1, b"\0"))
+        marks[frame] = way
+        self._book = replace(self._book, direction=bytes(marks))
+
+    def _size(self) -> tuple[int, int]:
+        return self._source.info.height, self._source.info.width
+
+
+def _gathered(
+    points: npt.ArrayLike | Points | None,
+    labels: npt.ArrayLike | None,
+    box: Box | tuple[float, float, float, float] | None,
+    mask: npt.ArrayLike | Mask | None,
+) -> Prompt:
+    """One prompt out of the keyword arguments of `VideoTracker.prompt`."""
+    if mask is not None:
+        if points is not None or box is not None:
+            raise PromptError(
+                "Expected a mask alone, or points and a box, but got a mask together with others. "
+                "Give the mask first and correct it with points in a second prompt."
+            )
+        return mask if isinstance(mask, Mask) else Mask(mask)
+    parts: list[Points | Box] = []
+    if box is not None:
+        parts.append(box if isinstance(box, Box) else Box(*box))
+    if points is not None:
+        parts.append(points if isinstance(points, Points) else Points(points, labels))
+    if not parts:
+        raise PromptError(
+            "Expected points, a box or a mask, but got none of them. For example box=(x1, y1, x2, y2)."
+        )
+    return parts
