@@ -1,0 +1,200 @@
+"""A light convolutional image encoder: EfficientNet-Lite0 with a feature pyramid, for the `pocket` model.
+
+The layout is that of EfficientNet-Lite0 (Tan and Le, "EfficientNet", 2019, and the Lite variant's published
+configuration: ReLU6, no squeeze-and-excitation, TensorFlow's "same" padding). Batch normalisation is folded
+into the convolutions (`fold_batch_norms`), so the encoder has no running statistics and no training mode.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+__all__ = [
+    "EfficientNetConfig",
+    "EfficientNetEncoder",
+    "EfficientNetLite",
+    "EfficientNetLevels",
+    "fold_batch_norms",
+]
+
+BATCH_NORM_EPSILON = 1e-3
+
+
+@dataclass(frozen=True)
+class EfficientNetConfig:
+    """What an `EfficientNetEncoder` is built from."""
+
+    mix_kernel: int = 3  # of the convolution that blends strides 16 and 32 in the neck
+
+
+class Stage(NamedTuple):
+    """Blocks of one width: the first may halve the resolution."""
+
+    blocks: int
+    width: int
+    kernel: int
+    stride: int
+    expansion: int
+
+
+STEM_WIDTH = 32
+STAGES = (
+    Stage(1, 16, 3, 1, 1),
+    Stage(2, 24, 3, 2, 6),
+    Stage(2, 40, 5, 2, 6),
+    Stage(3, 80, 3, 2, 6),
+    Stage(3, 112, 5, 1, 6),
+    Stage(4, 192, 5, 2, 6),
+    Stage(1, 320, 3, 1, 6),
+)
+LEVEL_STAGES = (1, 2, 4, 6)  # the last stages at strides 4, 8, 16 and 32
+LEVEL_WIDTHS = tuple(STAGES[i].width for i in LEVEL_STAGES)
+
+
+class EfficientNetLevels(NamedTuple):
+    """Backbone features before the neck, of an image of S x S."""
+
+    stride4: Tensor  # (B, 24, S / 4, S / 4)
+    stride8: Tensor  # (B, 40, S / 8, S / 8)
+    stride16: Tensor  # (B, 112, S / 16, S / 16)
+    stride32: Tensor  # (B, 320, S / 32, S / 32)
+
+
+class SameConv(nn.Conv2d):
+    """Convolution padded as TensorFlow pads: with stride 2 one more row below and right than above and left."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
+        super().__init__(
+            inputs, outputs, kernel, stride, kernel // 2 if stride == 1 else 0, groups=groups, bias=True
+        )
+        before = (kernel - stride) // 2
+        after = kernel - stride - before
+        self.margins = (before, after, before, after) if stride > 1 else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps (B, inputs, H, W) to (B, outputs, H / stride, W / stride), for sides divisible by stride."""
+        return super().forward(x if self.margins is None else F.pad(x, self.margins))
+
+
+class InvertedResidual(nn.Module):
+    """Expand, filter each channel in space, project; added to its input where the shapes agree."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int) -> None:
+        super().__init__()
+        hidden = inputs * expansion
+        self.expand = SameConv(inputs, hidden, 1) if expansion > 1 else None
+        self.filter = SameConv(hidden, hidden, kernel, stride, groups=hidden)
+        self.project = SameConv(hidden, outputs, 1)
+        self.is_residual = stride == 1 and inputs == outputs
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps (B, inputs, H, W) to (B, outputs, H / stride, W / stride)."""
+        hidden = x if self.expand is None else F.relu6(self.expand(x))
+        out: Tensor = self.project(F.relu6(self.filter(hidden)))
+        return x + out if self.is_residual else out
+
+
+class EfficientNetLite(nn.Module):
+    """EfficientNet-Lite0 without its classifier."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = SameConv(3, STEM_WIDTH, 3, 2)
+        self.stages = nn.ModuleList()
+        inputs = STEM_WIDTH
+        for stage in STAGES:
+            blocks = nn.Sequential()
+            for i in range(stage.blocks):
+                stride = stage.stride if i == 0 else 1
+                blocks.append(InvertedResidual(inputs, stage.width, stage.kernel, stride, stage.expansion))
+                inputs = stage.width
+            self.stages.append(blocks)
+        self.to(memory_format=torch.channels_last)  # twice as fast as contiguous convolutions on CPUs
+
+    def forward(self, pixels: Tensor) -> EfficientNetLevels:
+        """Maps normalised pixels (B, 3, S, S), S divisible by 32, to features at four strides."""
+        x = F.relu6(self.stem(pixels.contiguous(memory_format=torch.channels_last)))
+        levels = []
+        for i, stage in enumerate(self.stages):
+            x = stage(x)
+            if i in LEVEL_STAGES:
+                levels.append(x)
+        return EfficientNetLevels(*levels)
+
+
+class EfficientNetEncoder(nn.Module):
+    """EfficientNet-Lite0 and a pyramid that carries what the coarse levels know down to the fine ones.
+
+    Args:
+        config: its numbers.
+        width: C, the width of the three levels that leave the encoder.
+    """
+
+    def __init__(self, config: EfficientNetConfig, width: int) -> None:
+        super().__init__()
+        self.backbone = EfficientNetLite()
+        self.laterals = nn.ModuleList(nn.Conv2d(inputs, width, 1) for inputs in LEVEL_WIDTHS)
+        self.mix = nn.Sequential(
+            nn.GroupNorm(1, width),
+            nn.GELU(),
+            nn.Conv2d(width, width, config.mix_kernel, padding=config.mix_kernel // 2),
+        )
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Encodes images.
+
+        Args:
+            pixels: (B, 3, S, S) normalised, S divisible by 32.
+
+        Returns:
+            Features of width C at strides 4, 8 and 16: (B, C, S / 4, S / 4) and so on.
+        """
+        return self.refine(self.backbone(pixels))
+
+    def refine(self, levels: EfficientNetLevels) -> tuple[Tensor, Tensor, Tensor]:
+        """The neck alone: what `forward` returns, from backbone features (kept apart for training)."""
+        fine, middle, coarse, top = (
+            lateral(level) for lateral, level in zip(self.laterals, levels, strict=True)
+        )
+        coarse = coarse + F.interpolate(top, scale_factor=2.0, mode="nearest")
+        coarse = coarse + self.mix(coarse)
+        middle = middle + F.interpolate(coarse, scale_factor=2.0, mode="nearest")
+        fine = fine + F.interpolate(middle, scale_factor=2.0, mode="nearest")
+        return fine, middle, coarse
+
+
+def fold_batch_norms(tensors: Sequence[Tensor]) -> dict[str, Tensor]:
+    """Folds published EfficientNet-Lite0 weights into the state of an `EfficientNetLite`.
+
+    Args:
+        tensors: the checkpoint's tensors in order: for every convolution its weight and then its batch
+            normalisation's weight, bias, running mean, running variance and step counter; what follows the
+            last stage (head and classifier) is ignored.
+
+    Returns:
+        A state dictionary for `EfficientNetLite.load_state_dict`.
+
+    Raises:
+        ValueError: the tensors are too few or of other shapes than EfficientNet-Lite0's.
+    """
+    remaining = iter(tensors)
+    state = {}
+    for name, module in EfficientNetLite().named_modules():
+        if not isinstance(module, SameConv):
+            continue
+        group = [tensor for _, tensor in zip(range(6), remaining, strict=False)]
+        if len(group) < 6 or group[0].shape != module.weight.shape:
+            found = tuple(group[0].shape) if group else "nothing"
+            raise ValueError(
+                f"Convolution {name} of EfficientNet-Lite0 expects a weight of {tuple(module.weight.shape)}, "
+                f"found {found}: pass the tensors of efficientnet-lite0 in their stored order."
+            )
+        weight, scale, bias, mean, variance, _ = (tensor.double() for tensor in group)
+        factor = scale / torch.sqrt(variance + BATCH_NORM_EPSILON)
+        state[f"{name}.weight"] = (weight * factor[:, None, None, None]).float()
+        state[f"{name}.bias"] = (bias - mean * factor).float()
+    return state

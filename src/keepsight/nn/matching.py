@@ -1,0 +1,103 @@
+"""A direct read of memory by likeness: which remembered cells look like this one, and were they the object?
+
+SAM 2 has no such part. Space-time memory networks (Oh et al. 2019) and their descendants follow objects by
+it; a small network with a frozen image encoder learns it far sooner than it learns memory attention.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from keepsight.nn.io import ImageFeatures
+
+__all__ = ["MatchingConfig", "MatchingRead"]
+
+EVIDENCE_SIDE = 4  # the mask is remembered at this many sub-cells along each side of a memory cell
+NEAR_SHARPNESS = 5.0  # exp of this is the near read's penalty per squared frame side, before training
+
+
+@dataclass(frozen=True)
+class MatchingConfig:
+    """What a `MatchingRead` is built from."""
+
+    key_width: int = 64
+    temperature: float = 1 / 12  # of the cosines
+
+
+@lru_cache(maxsize=8)
+def squared_distances(height: int, width: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """Squared distances between all cells of a grid whose sides have length 1: (n, n)."""
+    with torch.inference_mode(False):
+        rows = (torch.arange(height, dtype=torch.float32) + 0.5) / height
+        columns = (torch.arange(width, dtype=torch.float32) + 0.5) / width
+        y, x = (axis.flatten() for axis in torch.meshgrid(rows, columns, indexing="ij"))
+        squares = (y[:, None] - y) ** 2 + (x[:, None] - x) ** 2
+        return squares.to(device, dtype)
+
+
+class MatchingRead(nn.Module):
+    """Remembers a key and the mask of every cell, and reads them back by cosine likeness.
+
+    Two reads share the keys: one over all of memory, one that prefers places nearby.
+
+    Args:
+        config: its numbers.
+        width: C, the width of the image embedding.
+        memory_width: width of the memory encoder's tokens, which are read along.
+    """
+
+    def __init__(self, config: MatchingConfig, width: int, memory_width: int) -> None:
+        super().__init__()
+        self.key_width = config.key_width
+        self.temperature = config.temperature
+        self.key = nn.Linear(width, config.key_width)
+        self.nearness = nn.Parameter(torch.tensor(NEAR_SHARPNESS))
+        self.fuse = nn.Sequential(
+            nn.Linear(2 * (memory_width + EVIDENCE_SIDE**2), width), nn.GELU(), nn.Linear(width, width)
+        )
+
+    @property
+    def extra_width(self) -> int:
+        """Channels that `remember` adds to a memory token."""
+        return self.key_width + EVIDENCE_SIDE**2
+
+    def remember(self, features: ImageFeatures, logits: Tensor) -> Tensor:
+        """What is kept of a frame besides the memory encoder's tokens.
+
+        Args:
+            features: the frame; its embedding (1 or B, C, h, w) is used.
+            logits: (B, 1, 4h, 4w) mask logits of B objects.
+
+        Returns:
+            (B, n, extra_width): unit keys, then mask probabilities of the cell's 4 x 4 parts.
+        """
+        evidence = F.pixel_unshuffle(logits.sigmoid(), EVIDENCE_SIDE).flatten(2).transpose(1, 2)
+        keys = self._keys(features)
+        return torch.cat((keys.expand(len(evidence), -1, -1), evidence.to(keys.dtype)), dim=-1)
+
+    def read(self, features: ImageFeatures, extra: Tensor, values: Tensor) -> Tensor:
+        """Looks every cell of a frame up in the memory of B objects.
+
+        Args:
+            features: the frame; its embedding (1 or B, C, h, w) is used.
+            extra: (B, F, n, extra_width), from `remember`.
+            values: (B, F, n, memory_width), the memory encoder's tokens of the same frames.
+
+        Returns:
+            (B, C, h, w), to be added to the embedding.
+        """
+        height, width = features.embedding.shape[2:]
+        keys, evidence = extra.to(values.dtype).split([self.key_width, EVIDENCE_SIDE**2], dim=-1)
+        content = torch.cat((values, evidence), dim=-1).flatten(1, 2)
+        scores = self._keys(features) @ keys.flatten(1, 2).transpose(1, 2) / self.temperature
+        distances = squared_distances(height, width, scores.device, scores.dtype).repeat(1, extra.shape[1])
+        near = scores - self.nearness.exp() * distances
+        found = torch.cat((scores.softmax(dim=-1) @ content, near.softmax(dim=-1) @ content), dim=-1)
+        out: Tensor = self.fuse(found).transpose(1, 2).unflatten(2, (height, width))
+        return out
+
+    def _keys(self, features: ImageFeatures) -> Tensor:
+        return F.normalize(self.key(features.embedding.flatten(2).transpose(1, 2)), dim=-1)
