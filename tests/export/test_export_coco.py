@@ -32,13 +32,16 @@ def read(path: Path) -> Any:
 def test_every_track_has_one_item_per_frame(tmp_path: Path, make_result: MakeResult) -> None:
     path = tmp_path / "annotations.json"
     results = [make_result(4, {1: A, 2: B}), make_result(5, {1: None, 2: B}), make_result(6, {2: B})]
-    with CocoWriter(path, {1: "dog", 2: "cät"}, file_name=lambda i: f"f{i}.png") as writer:
+    with CocoWriter(path, {1: "dog", 2: "cät"}, file_name="f{}.png\udcff".format) as writer:
         for result in results:
             writer.write(result)
     data = read(path)
     (video,) = data["videos"]
     assert (video["width"], video["height"], video["length"]) == (64, 48, 3)
-    assert (video["file_names"], video["frame_indices"]) == (["f4.png", "f5.png", "f6.png"], [4, 5, 6])
+    assert (video["file_names"], video["frame_indices"]) == (
+        [f"f{i}.png\udcff" for i in (4, 5, 6)],
+        [4, 5, 6],
+    )
     assert data["categories"] == [{"id": 1, "name": "dog"}, {"id": 2, "name": "cät"}]
     dog, cat = data["annotations"]
     assert (dog["id"], dog["video_id"], dog["category_id"], cat["category_id"]) == (1, video["id"], 1, 2)

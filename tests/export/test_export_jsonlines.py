@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 import uuid
@@ -103,6 +104,13 @@ def test_any_name_score_and_mask_come_back(
         assert label["name"] == name
         assert label["score"] == pytest.approx(score, abs=1e-6)
         assert np.array_equal(coco.decode(label["rle"]).astype(bool), mask)
+
+
+def test_file_names_that_are_no_text_are_written(tmp_path: Path, make_result: MakeResult) -> None:
+    path = tmp_path / "out.jsonl"
+    with JsonLinesWriter(path, file_name=lambda _: os.fsdecode(b"\xff\xe9.jpg")) as writer:
+        writer.write(make_result(0, {}))
+    assert os.fsencode(names_of(path)[0]) == b"\xff\xe9.jpg"
 
 
 def test_an_error_inside_with_passes_and_leaves_an_ordered_file(

@@ -153,15 +153,17 @@ def test_a_frame_done_again_shows_its_last_answer(tmp_path: Path, make_result: M
     assert max(shades) < 55
 
 
-def test_colors_come_back(tmp_path: Path) -> None:
+@pytest.mark.parametrize("order", [[0], [1, 0]], ids=["once", "encoded twice"])
+def test_colors_come_back(tmp_path: Path, order: list[int]) -> None:
     image = np.zeros((64, 96, 3), dtype=np.uint8)
     patches = {0: (220, 30, 30), 32: (30, 200, 40), 64: (40, 60, 220)}
     for left, rgb in patches.items():
         image[:, left : left + 32] = rgb
     with VideoWriter(tmp_path / "a.mp4") as writer:
-        writer.write(FrameResult(0, None, image))
+        for index in order:
+            writer.write(FrameResult(index, None, image))
     with av.open(str(tmp_path / "a.mp4")) as container:
-        frame = next(container.decode(video=0))
+        frame = list(container.decode(video=0))[-1]
     assert frame.colorspace == 1  # BT.709, so that players need not guess
     decoded = frame.reformat(format="rgb24", src_colorspace=1, dst_colorspace=1).to_ndarray()
     for left, rgb in patches.items():
@@ -231,6 +233,35 @@ def test_no_room_for_closing_keeps_the_video(
     with full_disk(100), pytest.raises(OutputError, match=r"a\.mp4"):
         writer.close()
     assert len(read(path).times) >= 10
+
+
+def test_no_room_for_reordering_keeps_every_frame(tmp_path: Path, full_disk: FullDisk) -> None:
+    writer = VideoWriter(tmp_path / "a.mp4")
+    for index in (9, *range(9)):
+        writer.write(noisy(index))
+    with full_disk(60_000), pytest.raises(OutputError, match=r"out of order are in '.*a\.mp4\.frames'"):
+        writer.close()
+    left = [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.*") if path.is_file()]
+    assert sorted(left) == ["a.mp4", *(f"a.mp4.frames/{index:05d}.jpg" for index in range(9))]
+    assert len(read(tmp_path / "a.mp4").times) == 1
+
+
+def test_no_room_at_all_leaves_no_empty_file(
+    tmp_path: Path, make_result: MakeResult, full_disk: FullDisk, feed: Feed
+) -> None:
+    with full_disk(10), pytest.raises(OutputError, match=r"a\.mp4"):
+        feed(VideoWriter(tmp_path / "a.mp4"), [make_result(0, {})])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_files_of_others_beside_frames_put_aside_stay(tmp_path: Path, make_result: MakeResult) -> None:
+    mine = tmp_path / "a.mp4.frames" / "mine.jpg"
+    mine.parent.mkdir()
+    mine.write_text("mine")
+    with VideoWriter(tmp_path / "a.mp4") as writer:
+        for index in (1, 0):
+            writer.write(make_result(index, {}))
+    assert list(mine.parent.iterdir()) == [mine]
 
 
 def test_bad_input_is_refused(tmp_path: Path, make_result: MakeResult) -> None:

@@ -72,7 +72,7 @@ class CocoWriter(ResultWriter):
         rows = [frame, *(self._row(result.index, object_id, item) for object_id, item in result.items())]
         lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         with output_errors(self._partial, "The frames before are complete in it."):
-            self._file.append(lines.encode())
+            self._file.append(lines.encode(errors="backslashreplace"))
 
     def _row(self, index: int, object_id: int, item: ObjectResult) -> dict[str, Any]:
         row: dict[str, Any] = {"frame": index, "object": object_id, "name": self._tracks.name(object_id)}
@@ -115,7 +115,7 @@ def assemble_coco(partial: str | os.PathLike[str], path: str | os.PathLike[str])
         contents = _survey(lines, source)
         with new_file(target) as out:
             for piece in _pieces(contents, lines):
-                out.write(piece.encode())
+                out.write(piece.encode(errors="backslashreplace"))
 
 
 class _Contents(NamedTuple):

@@ -73,7 +73,7 @@ class JsonLinesWriter(ResultWriter):
             raise OutputError(f"'{self._path}' is closed and takes no more results. Open a new writer.")
         line = json.dumps(self._line(result), ensure_ascii=False) + "\n"
         with output_errors(self._path, "The lines before are complete."):
-            start = self._file.append(line.encode())
+            start = self._file.append(line.encode(errors="backslashreplace"))
         self._ascending = self._ascending and (not self._frames or result.index > self._frames[-1])
         self._frames.append(result.index)
         self._starts.append(start)

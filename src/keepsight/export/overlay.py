@@ -109,10 +109,10 @@ def _text_height(canvas: ImageArray) -> int:
 
 def _tint(canvas: ImageArray, item: ObjectResult, box: Rect, paint: Color) -> None:
     x1, y1, x2, y2 = box
-    mask, region = item.mask[y1:y2, x1:x2], canvas[y1:y2, x1:x2]
+    mask, region = item.mask[y1:y2, x1:x2].astype(np.uint8), canvas[y1:y2, x1:x2]
     shades = np.arange(256)[:, None] * (1 - _MASK_OPACITY) + np.array(paint) * _MASK_OPACITY
-    np.copyto(region, cv2.LUT(region, shades.astype(np.uint8)[None]), where=mask[:, :, None])
-    contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    cv2.copyTo(cv2.LUT(region, shades.astype(np.uint8)[None]), mask, region)
+    contours, _ = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
     cv2.drawContours(canvas, contours, -1, paint, _line_width(canvas), cv2.LINE_AA, offset=(x1, y1))
 
 

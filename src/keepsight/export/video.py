@@ -7,13 +7,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
-from shutil import rmtree
 
 import av
 import cv2
 import numpy as np
 import numpy.typing as npt
-from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
+from av.video.reformatter import ColorRange, Colorspace
 
 from keepsight.errors import OutputError, UsageError
 from keepsight.export.files import beside, new_file, output_errors
@@ -28,6 +27,7 @@ ImageArray = npt.NDArray[np.uint8]
 
 # Divisible by the usual frame rates (24000/1001, 25, 30000/1001, 60000/1001), milliseconds and 1/90000 s.
 _TICKS_PER_SECOND = 5_760_000
+_BT709 = 1  # its number in ITU-T H.273
 _RATE_WITHOUT_TIMES = Fraction(10)
 _NOMINAL_RATE = Fraction(30)  # what the encoder is told of frames that bring their own times
 
@@ -133,12 +133,12 @@ class VideoWriter(ResultWriter):
         if self._closed:
             return
         self._closed = True
-        if self._encoder is None:
+        if self._encoder is None or self._failed:
             return
-        if self._failed:
-            self._encoder.abandon()
-            return
-        with _output_errors(self._path, "The video so far can be played, though players may not seek in it."):
+        kept = "The video so far can be played, though players may not seek in it."
+        if self._late:
+            kept += f" Frames that came out of order are in '{self._waiting}'."
+        with _output_errors(self._path, kept):
             self._encoder.finish()
             self._complete()
 
@@ -152,7 +152,10 @@ class VideoWriter(ResultWriter):
             _rearrange(merged, self._path)
         finally:
             merged.unlink(missing_ok=True)
-        rmtree(self._waiting)
+        for index in self._late:
+            (self._waiting / f"{frame_stem(index)}.jpg").unlink()
+        with suppress(OSError):  # a file of somebody else's in there
+            self._waiting.rmdir()
 
     def _merge(self, merged: Path) -> None:
         ticks = self._streamed | self._late
@@ -193,10 +196,11 @@ class _Encoder:
         context.pix_fmt = "yuv420p"
         context.gop_size = min(max(round(2 * (rate or _NOMINAL_RATE)), 10), 250)
         context.colorspace, context.color_range = Colorspace.ITU709.value, ColorRange.MPEG.value
-        context.color_primaries, context.color_trc = ColorPrimaries.BT709.value, ColorTrc.BT709.value
+        context.color_primaries, context.color_trc = _BT709, _BT709
         context.flags |= av.codec.context.Flags.frame_duration
         context.time_base = self._stream.time_base = self._time_base
-        self._container.start_encoding()
+        with self._abandoned_on_failure():
+            self._container.start_encoding()
 
     def add(self, image: ImageArray, ticks: int | None) -> None:
         """Encodes the next frame, (H, W, 3) RGB; `ticks` is its time where times are kept."""
@@ -214,8 +218,9 @@ class _Encoder:
         # The last frame is shown as long as the one before it.
         frame.pts, frame.duration, frame.time_base = pts, self._gap, self._time_base
         self._pts = pts
-        self._container.mux(self._stream.encode(frame))
-        self._whole = self._path.stat().st_size
+        with self._abandoned_on_failure():
+            self._container.mux(self._stream.encode(frame))
+            self._whole = self._path.stat().st_size
 
     def _next_pts(self, ticks: int | None) -> int:
         follows = 0 if self._pts is None else self._pts + 1
@@ -230,19 +235,27 @@ class _Encoder:
 
     def finish(self) -> None:
         """Writes the frames that the encoder still holds and closes the file."""
-        try:
+        with self._abandoned_on_failure():
             self._container.mux(self._stream.encode(None))
-        except (OSError, av.FFmpegError):
-            self.abandon()
-            raise
-        self._container.close()
+            self._container.close()
 
-    def abandon(self) -> None:
-        """Closes the file after a failure, cut to the part that is whole."""
+    @contextmanager
+    def _abandoned_on_failure(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, av.FFmpegError):
+            self._abandon()
+            raise
+
+    def _abandon(self) -> None:
+        """Closes the file, cut to the part that is whole, or removed if there is none."""
         with suppress(OSError, av.FFmpegError):
             self._container.close()
         with suppress(OSError):
-            os.truncate(self._path, self._whole)
+            if self._whole:
+                os.truncate(self._path, self._whole)
+            else:
+                self._path.unlink()
 
 
 def _require_encoder() -> None:
