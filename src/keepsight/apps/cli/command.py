@@ -27,7 +27,7 @@ def run(arguments: Sequence[str] | None = None, engine: Callable[[], Engine] = d
     Args:
         arguments: without the program's name; `sys.argv` when omitted. A line that begins with an option
             is a `track`, as in the script interface.
-        engine: gives the model loader and the tracker.
+        engine: what loads models and tracks.
 
     Raises:
         SystemExit: always, with the exit code.
@@ -126,11 +126,11 @@ WRITTEN = {
 
 def _models() -> None:
     """List the models that `--model` knows by name."""
-    from keepsight.weights import CATALOGUE
+    from keepsight.weights.catalogue import CATALOGUE
 
-    table = Table("name", "source", "input", "licence")
-    for name, entry in CATALOGUE.items():
-        table.add_row(name, entry.source, str(entry.input_size), entry.licence)
+    table = Table("name", "source", "licence", title="Models that --model knows by name")
+    for name, checkpoint in CATALOGUE.items():
+        table.add_row(name, checkpoint.source, checkpoint.licence)
     Console().print(table)
 
 

@@ -1,11 +1,11 @@
 """One run of `keepsight track`: check everything, then track and write."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from rich.console import Console
 
@@ -15,7 +15,10 @@ from keepsight.apps.cli.pipeline import begun, one_interrupt, write_behind
 from keepsight.apps.cli.progress import Display
 from keepsight.apps.cli.prompts import Entry, PromptPlan, check_plan, make_plan, mask_entries, typed_entries
 from keepsight.errors import FrameIndexError, UsageError
-from keepsight.types import FrameResult, Prompt
+from keepsight.types import FrameResult
+
+if TYPE_CHECKING:
+    from keepsight.export import ResultWriter
 
 __all__ = ["Engine", "Summary", "TrackJob", "default_engine", "job_from", "plan_from", "run_job"]
 
@@ -48,29 +51,18 @@ class TrackJob:
     overwrite: bool = False
 
 
-class Track(Protocol):
-    """`keepsight.track`."""
-
-    def __call__(
-        self,
-        source: Any,
-        prompts: Mapping[int, Mapping[int, Prompt]],
-        *,
-        model: Any,
-        policy: str,
-        start: int | None,
-        stop: int | None,
-        reverse: bool,
-        mask_threshold: float,
-    ) -> Iterator[FrameResult]:
-        """Results, frame by frame."""
-
-
 class Engine(NamedTuple):
-    """The part of keepsight that sees: handed in, so that tests can bring their own."""
+    """The part of keepsight that sees: handed in, so that tests can bring their own.
 
+    Attributes:
+        make_policy: `keepsight.memory.make_policy`.
+        load_model: `keepsight.load_model`.
+        track: `keepsight.track`.
+    """
+
+    make_policy: Callable[[str], Any]
     load_model: Callable[..., Any]
-    track: Track
+    track: Callable[..., Iterator[FrameResult]]
 
 
 class Summary(NamedTuple):
@@ -90,10 +82,11 @@ class Summary(NamedTuple):
 
 
 def default_engine() -> Engine:
-    """The model loader and the tracker of keepsight itself (loads PyTorch)."""
+    """Keepsight's own engine; asking for it loads PyTorch."""
     from keepsight.api import load_model, track
+    from keepsight.memory import make_policy
 
-    return Engine(load_model, track)
+    return Engine(make_policy, load_model, track)
 
 
 def job_from(options: TrackOptions) -> TrackJob:
@@ -190,8 +183,7 @@ def run_job(job: TrackJob, plan: PromptPlan, engine: Callable[[], Engine], conso
     Args:
         job: what to do.
         plan: the prompts.
-        engine: gives the model loader and the tracker; asked only after everything has been checked that
-            needs no model.
+        engine: asked only after everything has been checked that needs no model.
         console: where progress goes.
 
     Raises:
@@ -200,50 +192,44 @@ def run_job(job: TrackJob, plan: PromptPlan, engine: Callable[[], Engine], conso
     from keepsight.export import OutputFolder, open_writers
     from keepsight.video import open_source
 
-    with open_source(_place(job.source)) as source:
+    place = _place(job.source)
+    with open_source(place) as source:
         info = source.info
-        check_plan(plan, info.width, info.height, info.frame_count)
-        total = span(job, plan, info.frame_count)
-        folder = OutputFolder(job.output_dir, job.overwrite)
-        load_model, track = engine()
-        model = load_model(job.model, config=job.config, device=job.device, dtype=job.dtype)
-        results = track(
-            source,
-            plan.prompts,
-            model=model,
-            policy=job.policy,
-            start=job.start,
-            stop=job.stop,
-            reverse=job.reverse,
-            mask_threshold=job.mask_threshold,
-        )
-
-        @contextmanager
-        def writers() -> Iterator[Callable[[FrameResult], None]]:
-            with open_writers(
-                folder,
-                masks=job.masks,
-                frames=job.frames,
-                video=job.video,
-                rate=job.rate,
-                names=plan.names,
-                file_name=info.file_names.__getitem__ if info.file_names else None,
-            ) as writer:
-                yield writer.write
-
-        return _drive(results, writers, Display(console, total))
+    check_plan(plan, info.width, info.height, info.frame_count)
+    total = span(job, plan, info.frame_count)
+    folder = OutputFolder(job.output_dir, job.overwrite)
+    seeing = engine()
+    policy = seeing.make_policy(job.policy)
+    model = seeing.load_model(job.model, config=job.config, device=job.device, dtype=job.dtype)
+    results = seeing.track(
+        place,
+        plan.prompts,
+        model=model,
+        policy=policy,
+        frames=slice(job.start, job.stop, -1 if job.reverse else 1),
+        mask_threshold=job.mask_threshold,
+    )
+    writers = partial(
+        open_writers,
+        folder,
+        masks=job.masks,
+        frames=job.frames,
+        video=job.video,
+        rate=job.rate,
+        names=plan.names,
+        file_name=info.file_names.__getitem__ if info.file_names else None,
+    )
+    return _drive(results, writers, Display(console, total))
 
 
 def _drive(
-    results: Iterator[FrameResult],
-    writers: Callable[[], AbstractContextManager[Callable[[FrameResult], None]]],
-    display: Display,
+    results: Iterator[FrameResult], writers: "Callable[[], ResultWriter]", display: Display
 ) -> Summary:
     interrupted = False
     with one_interrupt(), display:
         try:
-            with begun(results) as drawn, writers() as write:
-                write_behind(drawn, write, display.watch)
+            with begun(results) as drawn, writers() as writer:
+                write_behind(drawn, writer.write, display.watch)
         except KeyboardInterrupt:
             interrupted = True
     return Summary(display.frames, display.elapsed, display.seen, interrupted)

@@ -5,13 +5,16 @@ from collections.abc import Callable
 from dataclasses import MISSING, dataclass, fields
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 
 import typer
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 __all__ = ["MaskFormat", "TrackOptions", "command_from"]
 
-Options = TypeVar("Options")
+Options = TypeVar("Options", bound="DataclassInstance")
 
 WHAT = "What to track"
 HOW = "How to track"
@@ -211,7 +214,7 @@ def command_from(options: type[Options], action: Callable[[Options], None]) -> C
             default=inspect.Parameter.empty if option.default is MISSING else option.default,
             annotation=hints[option.name],
         )
-        for option in fields(options)  # type: ignore[arg-type]
+        for option in fields(options)
     ]
     vars(command)["__signature__"] = inspect.Signature(parameters)
     command.__annotations__ = hints

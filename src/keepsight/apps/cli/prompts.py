@@ -133,36 +133,17 @@ def check_plan(plan: PromptPlan, width: int, height: int, frame_count: int | Non
         FrameIndexError: a prompt on a frame that does not exist.
         PromptError: a box or click outside the frame, or a mask of another size.
     """
+    from keepsight.session.clicks import Clicks
+
     for (frame, number), origin in plan.origins.items():
         if frame_count is not None and frame >= frame_count:
             raise FrameIndexError(
                 f"{origin}: a prompt on frame {frame}, but the video has the frames 0 to {frame_count - 1}."
             )
-        prompt = plan.prompts[frame][number]
-        for part in prompt if isinstance(prompt, Sequence) else (prompt,):
-            _check_inside(part, origin, width, height)
-
-
-def _check_inside(part: Points | Box | Mask, origin: str, width: int, height: int) -> None:
-    size = f"the frame of {width} x {height} pixels"
-    if isinstance(part, Mask):
-        shape = np.shape(part.array)
-        if shape != (height, width):
-            raise PromptError(
-                f"{origin}: expected a mask of the size of {size}, but got {shape[1]} x {shape[0]}."
-            )
-    elif isinstance(part, Box):
-        if part.x1 >= width or part.y1 >= height or part.x2 <= 0 or part.y2 <= 0:
-            raise PromptError(
-                f"{origin}: the box ({part.x1:g}, {part.y1:g}, {part.x2:g}, {part.y2:g}) lies outside {size}."
-            )
-    else:
-        xy = np.asarray(part.xy)
-        outside = xy[((xy < 0) | (xy >= (width, height))).any(axis=1)]
-        if len(outside):
-            raise PromptError(
-                f"{origin}: the click ({outside[0, 0]:g}, {outside[0, 1]:g}) lies outside {size}."
-            )
+        try:
+            Clicks.of(plan.prompts[frame][number], (height, width))
+        except PromptError as error:
+            raise PromptError(f"{origin}: {error}") from error
 
 
 def read_mask(path: Path, origin: str) -> dict[int, Mask]:
