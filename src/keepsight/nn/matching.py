@@ -90,7 +90,8 @@ class MatchingRead(nn.Module):
             (B, C, h, w), to be added to the embedding.
         """
         height, width = features.embedding.shape[2:]
-        keys, evidence = extra.to(values.dtype).split([self.key_width, EVIDENCE_SIDE**2], dim=-1)
+        extra = extra.to(values.dtype)
+        keys, evidence = extra[..., : self.key_width], extra[..., self.key_width :]
         content = torch.cat((values, evidence), dim=-1).flatten(1, 2)
         scores = self._keys(features) @ keys.flatten(1, 2).transpose(1, 2) / self.temperature
         distances = squared_distances(height, width, scores.device, scores.dtype).repeat(1, extra.shape[1])

@@ -1,0 +1,121 @@
+"""The matching read: what it remembers, what it finds, and that frames and objects stay apart."""
+
+import pytest
+import torch
+
+from keepsight.nn.io import ImageFeatures
+from keepsight.nn.matching import MatchingConfig, MatchingRead, squared_distances
+
+WIDTH, MEMORY_WIDTH, SIDE = 16, 8, 4
+TOKENS = SIDE * SIDE
+
+
+@pytest.fixture
+def read() -> MatchingRead:
+    torch.manual_seed(0)
+    return MatchingRead(MatchingConfig(key_width=WIDTH, temperature=0.02), WIDTH, MEMORY_WIDTH).eval()
+
+
+def features(seed: int, batch: int = 1) -> ImageFeatures:
+    torch.manual_seed(seed)
+    return ImageFeatures(
+        torch.randn(batch, WIDTH, SIDE, SIDE),
+        torch.zeros(batch, 2, 4 * SIDE, 4 * SIDE),
+        torch.zeros(batch, 4, 2 * SIDE, 2 * SIDE),
+    )
+
+
+def logits(batch: int = 1, seed: int = 5) -> torch.Tensor:
+    torch.manual_seed(seed)
+    return 20 * torch.randn(batch, 1, 4 * SIDE, 4 * SIDE)
+
+
+def test_shapes(read: MatchingRead) -> None:
+    extra = read.remember(features(0), logits(batch=3))
+    assert extra.shape == (3, TOKENS, read.extra_width)
+    memory = torch.stack([extra, extra], dim=1)
+    out = read.read(features(1), memory, torch.zeros(3, 2, TOKENS, MEMORY_WIDTH))
+    assert out.shape == (3, WIDTH, SIDE, SIDE)
+
+
+def test_keys_have_unit_length_and_evidence_is_the_mask(read: MatchingRead) -> None:
+    mask = logits()
+    extra = read.remember(features(0), mask)
+    keys, evidence = extra[..., :WIDTH], extra[..., WIDTH:]
+    torch.testing.assert_close(keys.norm(dim=-1), torch.ones(1, TOKENS))
+    for row in range(SIDE):
+        for column in range(SIDE):
+            cell = mask[0, 0, 4 * row : 4 * row + 4, 4 * column : 4 * column + 4].sigmoid()
+            torch.testing.assert_close(evidence[0, row * SIDE + column], cell.flatten())
+
+
+def test_an_absent_object_leaves_no_evidence(read: MatchingRead) -> None:
+    evidence = read.remember(features(0), torch.full((1, 1, 16, 16), -1024.0))[..., WIDTH:]
+    assert not evidence.any()
+
+
+def test_a_frame_that_looks_the_same_reads_its_own_mask(read: MatchingRead) -> None:
+    """With orthogonal cells and a low temperature every cell finds itself, wherever it went."""
+    embedding = torch.eye(TOKENS).reshape(1, TOKENS, SIDE, SIDE)
+    frame = features(0)._replace(embedding=embedding)
+    with torch.no_grad():
+        read.key.weight.copy_(torch.eye(WIDTH))
+        read.key.bias.zero_()
+        read.nearness.fill_(-10.0)
+    moved = frame._replace(embedding=embedding.flip(3))
+    captured: list[torch.Tensor] = []
+    read.fuse.register_forward_pre_hook(lambda module, args: captured.append(args[0]))
+    extra = read.remember(frame, logits())
+    read.read(moved, extra[:, None], torch.zeros(1, 1, TOKENS, MEMORY_WIDTH))
+    found = captured[0][..., MEMORY_WIDTH : MEMORY_WIDTH + 16].reshape(SIDE, SIDE, 16)
+    expected = extra[0, :, WIDTH:].reshape(SIDE, SIDE, 16).flip(1)
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
+
+
+def test_the_near_read_prefers_places_nearby(read: MatchingRead) -> None:
+    """Where everything looks alike, the near read still finds the cell itself; the wide read the mean."""
+    frame = features(0)._replace(embedding=torch.ones(1, WIDTH, SIDE, SIDE))
+    captured: list[torch.Tensor] = []
+    read.fuse.register_forward_pre_hook(lambda module, args: captured.append(args[0]))
+    extra = read.remember(frame, logits())
+    read.read(frame, extra[:, None], torch.zeros(1, 1, TOKENS, MEMORY_WIDTH))
+    wide, near = captured[0][0].chunk(2, dim=-1)
+    evidence = extra[0, :, WIDTH:]
+    torch.testing.assert_close(wide[:, MEMORY_WIDTH:], evidence.mean(0).expand(TOKENS, -1), atol=1e-4, rtol=0)
+    own = (near[:, MEMORY_WIDTH:] - evidence).abs().mean()
+    assert own < 0.2 * (wide[:, MEMORY_WIDTH:] - evidence).abs().mean()
+
+
+def test_objects_and_order_of_frames_do_not_mix(read: MatchingRead) -> None:
+    first, second = read.remember(features(1), logits(2, 1)), read.remember(features(2), logits(2, 2))
+    values = torch.randn(2, 2, TOKENS, MEMORY_WIDTH)
+    memory = torch.stack([first, second], dim=1)
+    both = read.read(features(3), memory, values)
+    alone = torch.cat([read.read(features(3), memory[i : i + 1], values[i : i + 1]) for i in (0, 1)])
+    torch.testing.assert_close(both, alone, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(
+        both, read.read(features(3), memory.flip(1), values.flip(1)), atol=1e-5, rtol=1e-5
+    )
+
+
+def test_features_of_each_object_are_accepted(read: MatchingRead) -> None:
+    frames = features(4, batch=2)
+    extra = read.remember(frames, logits(2))
+    out = read.read(frames, extra[:, None], torch.zeros(2, 1, TOKENS, MEMORY_WIDTH))
+    one = frames._replace(embedding=frames.embedding[1:])
+    alone = read.read(one, extra[1:, None], torch.zeros(1, 1, TOKENS, MEMORY_WIDTH))
+    torch.testing.assert_close(out[1:], alone, atol=1e-5, rtol=1e-5)
+
+
+def test_gradients_reach_keys_and_memory(read: MatchingRead) -> None:
+    extra = read.remember(features(1), logits())
+    read.read(features(2), extra[:, None], torch.randn(1, 1, TOKENS, MEMORY_WIDTH)).sum().backward()  # type: ignore[no-untyped-call]
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in read.parameters())
+
+
+def test_distances_are_those_of_a_unit_square() -> None:
+    squares = squared_distances(2, 4, torch.device("cpu"), torch.float32)
+    assert squares.shape == (8, 8)
+    assert squares[0, 1] == pytest.approx(0.25**2)
+    assert squares[0, 4] == pytest.approx(0.5**2)
+    assert squares[0, 7] == pytest.approx(0.75**2 + 0.5**2)

@@ -1,0 +1,1 @@
+"""The recipe of the embedded model `pocket`: what it is trained on, how, and how it is exported."""

@@ -1,0 +1,145 @@
+"""Pictures to make training clips of: photographs with object masks, backgrounds, cut-outs, textured blobs.
+
+Everything comes from `../shared/data/train`, whose licences allow shipping what is learned from it
+(`../shared/data/README.md`); nothing of DAVIS is read here.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Cutout", "Photo", "Sources", "blob_mask", "cut_out", "load_sources"]
+
+Image = NDArray[np.uint8]
+Region = NDArray[np.uint8]
+
+SMALLEST_SHARE = 0.01  # of the picture that an object must cover to be worth following
+CLIP_STRIDE = 3  # every third frame of a background clip is kept
+CLIP_SIZE = (384, 216)
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A picture and the objects in it."""
+
+    image: Image  # (H, W, 3) RGB
+    regions: tuple[Region, ...]  # each (H, W), 255 on the object
+
+
+@dataclass(frozen=True)
+class Cutout:
+    """One object without its surroundings."""
+
+    image: Image  # (h, w, 3) RGB
+    alpha: Region  # (h, w), 255 on the object
+
+
+@dataclass(frozen=True)
+class Sources:
+    """All pictures the clip factory draws from."""
+
+    photos: Sequence[Photo]  # with objects
+    backgrounds: Sequence[Image]
+    clips: Sequence[Sequence[Image]]  # consecutive frames of real clips, without labels
+
+
+def read_image(path: Path) -> Image:
+    """Reads an RGB image.
+
+    Raises:
+        ValueError: the file is missing or no image.
+    """
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if image is None:
+        raise ValueError(f"{path} cannot be read as an image; check the training data folder.")
+    return np.ascontiguousarray(image[..., ::-1]).astype(np.uint8)
+
+
+def clothing_regions(labels: Region) -> tuple[Region, ...]:
+    """The person (union of all labels) and every garment or body part that is large enough."""
+    person = (labels > 0).astype(np.uint8) * 255
+    parts = [(labels == value).astype(np.uint8) * 255 for value in np.unique(labels) if value > 0]
+    return tuple(r for r in (person, *parts) if r.mean() > 255 * SMALLEST_SHARE)
+
+
+def polygon_regions(text: str, shape: tuple[int, int]) -> tuple[Region, ...]:
+    """Objects from lines of a class number and normalised x y pairs."""
+    height, width = shape
+    regions = []
+    for line in text.splitlines():
+        numbers = np.array(line.split()[1:], dtype=np.float64).reshape(-1, 2)
+        region = np.zeros(shape, np.uint8)
+        corners = np.round(numbers * (width, height)).astype(np.int32)
+        cv2.fillPoly(region, [corners], (255,))
+        if region.mean() > 255 * SMALLEST_SHARE:
+            regions.append(region)
+    return tuple(regions)
+
+
+def read_clip(path: Path) -> list[Image]:
+    """Every `CLIP_STRIDE`-th frame of a video, at most 384 x 216."""
+    capture = cv2.VideoCapture(str(path))
+    frames: list[Image] = []
+    index = 0
+    while capture.grab():
+        if index % CLIP_STRIDE == 0:
+            ok, frame = capture.retrieve()
+            if ok:
+                small = cv2.resize(frame, CLIP_SIZE, interpolation=cv2.INTER_AREA)
+                frames.append(np.ascontiguousarray(small[..., ::-1]).astype(np.uint8))
+        index += 1
+    capture.release()
+    return frames
+
+
+def load_sources(root: Path) -> Sources:
+    """Reads all training pictures into memory (about 1.5 GB).
+
+    Raises:
+        FileNotFoundError: the folder is missing or holds no photographs.
+    """
+    photos = []
+    for path in sorted((root / "clothing" / "images").glob("*.jpg")):
+        labels = cv2.imread(
+            str(next((root / "clothing" / "labels").glob(f"{path.stem}.*"))), cv2.IMREAD_UNCHANGED
+        )
+        if labels is None:
+            raise ValueError(f"The label image of {path} cannot be read.")
+        photos.append(Photo(read_image(path), clothing_regions(labels.astype(np.uint8))))
+    for path in sorted((root / "cats" / "images").glob("*.jpg")):
+        text = (root / "cats" / "polygons" / f"{path.stem}.txt").read_text()
+        image = read_image(path)
+        photos.append(Photo(image, polygon_regions(text, image.shape[:2])))
+    photos = [photo for photo in photos if photo.regions]
+    if not photos:
+        raise FileNotFoundError(
+            f"No photographs with masks under {root}: pass --data with the training data."
+        )
+    backgrounds = [read_image(path) for path in sorted((root / "photos").glob("*.jpg"))]
+    clips = [read_clip(path) for path in sorted((root / "clips").glob("*.mp4"))]
+    return Sources(photos, backgrounds, [clip for clip in clips if len(clip) > 16])
+
+
+def cut_out(image: Image, region: Region) -> Cutout:
+    """The object with a narrow margin."""
+    x, y, width, height = cv2.boundingRect(region)
+    window = np.s_[max(y - 2, 0) : y + height + 2, max(x - 2, 0) : x + width + 2]
+    return Cutout(image[window], region[window])
+
+
+def blob_mask(random: np.random.Generator, size: int) -> Region:
+    """A random smooth shape of size x size, sometimes of several lobes or with corners."""
+    count = int(random.integers(4, 14))
+    angles = np.sort(random.uniform(0, 2 * np.pi, count))
+    radii = random.uniform(0.25, 0.5, count) * size
+    points = np.stack([np.cos(angles), np.sin(angles)], 1) * radii[:, None] + size / 2
+    mask = np.zeros((size, size), np.uint8)
+    cv2.fillPoly(mask, [np.round(points).astype(np.int32)], (255,))
+    if random.random() < 0.7:
+        blurred = cv2.GaussianBlur(mask, (0, 0), size * random.uniform(0.01, 0.05))
+        mask = (blurred > 110).astype(np.uint8) * 255
+    return mask

@@ -1,0 +1,262 @@
+"""Trains `pocket`: `python -m training.train --out training/runs/x`.
+
+Start it again with the same folder to resume.
+
+Beside it `python -m training.pool --folder POOL` makes the clips; without `--pool` that process is started
+here and ended with the training.
+"""
+
+import argparse
+import contextlib
+import json
+import math
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from keepsight.nn.efficientnet import EfficientNetLevels
+from keepsight.nn.sam2 import Sam2
+from training.config import POCKET
+from training.imagenet import imagenet_weights
+from training.pool import Batch, ClipPool, PoolShape
+from training.unroll import Schedule, light_encoder, track_clips
+
+__all__ = ["Recipe", "average_model", "main"]
+
+STATE_FILE = "state.pt"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The numbers of a run."""
+
+    steps: int = 2400
+    batch: int = 8
+    learning_rate: float = 1e-3
+    warmup: int = 60
+    weight_decay: float = 0.02
+    clip_norm: float = 1.0
+    average_decay: float = 0.997
+    seed: int = 0
+    save_every: float = 180.0  # seconds
+
+    minutes: float | None = None  # when given, the run is as long as this rather than `steps`
+
+    def progress(self, step: int, seconds: float) -> float:
+        """How much of the run is done, 0..1."""
+        return step / self.steps if self.minutes is None else seconds / (60 * self.minutes)
+
+    def schedule(self, progress: float) -> Schedule:
+        """Two frames with true memories at first, five frames with its own at last."""
+        teacher = max(0.1, 1 - progress / 0.2)
+        for end, length in ((0.12, 2), (0.4, 3), (0.75, 4)):
+            if progress < end:
+                return Schedule(length, teacher)
+        return Schedule(5, teacher)
+
+    def rate(self, step: int, progress: float) -> float:
+        """Learning rate: a short rise, then half a cosine to a hundredth."""
+        rise = min(1.0, (step + 1) / self.warmup)
+        return self.learning_rate * rise * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(progress, 1))))
+
+
+@dataclass
+class Run:
+    """Everything that a resumed run must find again."""
+
+    model: Sam2
+    optimiser: torch.optim.Optimizer
+    average: dict[str, Tensor]
+    scale: list[tuple[Tensor, Tensor]]  # mean and standard deviation of each backbone level's channels
+    random: np.random.Generator
+    step: int = 0
+    seconds: float = 0.0  # spent in steps so far
+
+    def save(self, path: Path) -> None:
+        """Writes the run beside its place and then moves it there."""
+        partial = path.with_suffix(".part")
+        torch.save(
+            {
+                "model": trainable(self.model),
+                "optimiser": self.optimiser.state_dict(),
+                "average": self.average,
+                "scale": self.scale,
+                "random": json.dumps(self.random.bit_generator.state),
+                "step": self.step,
+                "seconds": self.seconds,
+            },
+            partial,
+        )
+        partial.replace(path)
+
+    def load(self, path: Path) -> None:
+        """Continues where `save` left off."""
+        state = torch.load(path, map_location=self.model.device, weights_only=True)
+        self.model.load_state_dict(state["model"], strict=False)
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.average, self.scale, self.step = state["average"], state["scale"], state["step"]
+        self.seconds = state["seconds"]
+        self.random.bit_generator.state = json.loads(state["random"])
+
+
+def trainable(model: nn.Module) -> dict[str, Tensor]:
+    """The parameters that training changes."""
+    return {name: p.detach().clone() for name, p in model.named_parameters() if p.requires_grad}
+
+
+def level_scales(pool: ClipPool, random: np.random.Generator) -> list[tuple[Tensor, Tensor]]:
+    """Mean and deviation of every backbone channel over some clips; the neck learns from unit scale."""
+    sample = pool.read(random, 48, 2)
+    return [
+        (level.mean((0, 1, 3, 4))[:, None, None], level.std((0, 1, 3, 4))[:, None, None] + 1e-3)
+        for level in sample.levels
+    ]
+
+
+def average_model(average: dict[str, Tensor], scale: list[tuple[Tensor, Tensor]]) -> Sam2:
+    """The network as it is shipped: averaged weights, the features' scale folded into the neck."""
+    model = Sam2(POCKET)
+    encoder = light_encoder(model)
+    encoder.backbone.load_state_dict(imagenet_weights())
+    model.load_state_dict(average, strict=False)
+    with torch.no_grad():
+        for lateral, (mean, deviation) in zip(encoder.laterals, scale, strict=True):
+            lateral.weight /= deviation[None].to(lateral.weight)
+            lateral.bias -= (lateral.weight.flatten(1) @ mean.flatten().to(lateral.weight)).to(lateral.bias)
+    return model.eval()
+
+
+def begin(recipe: Recipe, pool: ClipPool, device: str) -> Run:
+    """A run before its first step."""
+    torch.manual_seed(recipe.seed)
+    model = Sam2(POCKET).train()
+    light_encoder(model).backbone.requires_grad_(False)
+    model.to(device)
+    random = np.random.default_rng(recipe.seed)
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    matrices = [p for p in parameters if p.ndim > 1]
+    vectors = [p for p in parameters if p.ndim <= 1]
+    optimiser = torch.optim.AdamW(
+        [{"params": matrices, "weight_decay": recipe.weight_decay}, {"params": vectors, "weight_decay": 0.0}],
+        lr=recipe.learning_rate,
+        betas=(0.9, 0.98),
+        fused=True,
+    )
+    return Run(model, optimiser, trainable(model), level_scales(pool, random), random)
+
+
+def prepare(batch: Batch, scale: list[tuple[Tensor, Tensor]], device: torch.device) -> Batch:
+    """Brings features to unit scale on the training device."""
+    levels = [
+        (level.to(device) - mean) / deviation
+        for level, (mean, deviation) in zip(batch.levels, scale, strict=True)
+    ]
+    return Batch(EfficientNetLevels(*levels), batch.masks.to(device))
+
+
+def take_step(run: Run, recipe: Recipe, pool: ClipPool) -> dict[str, float]:
+    """One update; returns what to log."""
+    started = time.monotonic()
+    progress = recipe.progress(run.step, run.seconds)
+    schedule = recipe.schedule(progress)
+    batch = prepare(pool.read(run.random, recipe.batch, schedule.length), run.scale, run.model.device)
+    for group in run.optimiser.param_groups:
+        group["lr"] = recipe.rate(run.step, progress)
+    losses = track_clips(run.model, batch, run.random, schedule)
+    losses.total.backward()  # type: ignore[no-untyped-call]
+    parameters = [p for p in run.model.parameters() if p.requires_grad]
+    norm = nn.utils.clip_grad_norm_(parameters, recipe.clip_norm)
+    run.optimiser.step()
+    run.optimiser.zero_grad(set_to_none=True)
+    decay = min(recipe.average_decay, (1 + run.step) / (10 + run.step))
+    names = list(run.average)
+    current = dict(run.model.named_parameters())
+    torch._foreach_lerp_([run.average[n] for n in names], [current[n].detach() for n in names], 1 - decay)
+    run.step += 1
+    run.seconds += time.monotonic() - started
+    values = {name: float(value.detach()) for name, value in losses._asdict().items()}
+    return {**values, "norm": float(norm), "frames": schedule.length}
+
+
+@contextlib.contextmanager
+def clip_maker(folder: Path, data: Path, seed: int) -> Iterator[None]:
+    """Runs `training.pool` beside the training."""
+    command = [
+        sys.executable,
+        "-m",
+        "training.pool",
+        "--folder",
+        str(folder),
+        "--data",
+        str(data),
+        "--seed",
+        str(seed),
+    ]
+    process = subprocess.Popen(command)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def train(run: Run, recipe: Recipe, pool: ClipPool, out: Path) -> None:
+    """Steps until the recipe's end, logging every 20 steps and saving every few minutes."""
+    saved = time.monotonic()
+    since, rows = saved, []
+    with (out / "log.jsonl").open("a") as log:
+        while recipe.progress(run.step, run.seconds) < 1:
+            rows.append(take_step(run, recipe, pool))
+            if run.step % 20 == 0:
+                now = time.monotonic()
+                means = {k: round(sum(r[k] for r in rows) / len(rows), 4) for k in rows[0]}
+                line = {"step": run.step, **means, "seconds": round((now - since) / len(rows), 3)}
+                log.write(json.dumps(line) + "\n")
+                log.flush()
+                print(line, flush=True)
+                since, rows = now, []
+            if time.monotonic() - saved > recipe.save_every:
+                run.save(out / STATE_FILE)
+                saved = time.monotonic()
+    run.save(out / STATE_FILE)
+
+
+def main() -> None:
+    """Trains a model and leaves its state in a folder."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, required=True, help="folder of the run; resumed if it exists")
+    parser.add_argument("--data", type=Path, default=Path("../shared/data/train"))
+    parser.add_argument("--pool", type=Path, help="a pool that another process fills")
+    parser.add_argument("--capacity", type=int, default=PoolShape().capacity)
+    parser.add_argument("--size", type=int, default=PoolShape().size)
+    parser.add_argument("--steps", type=int, default=Recipe.steps)
+    parser.add_argument("--minutes", type=float, help="train for so long rather than for --steps")
+    parser.add_argument("--batch", type=int, default=Recipe.batch)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--first-clips", type=int, default=300, help="clips to wait for at first")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    options = parser.parse_args()
+    torch.set_flush_denormal(True)  # the optimiser's running means of unused rows decay into slow numbers
+    options.out.mkdir(parents=True, exist_ok=True)
+    recipe = Recipe(steps=options.steps, batch=options.batch, seed=options.seed, minutes=options.minutes)
+    pool = ClipPool(options.pool or options.out / "pool", PoolShape(options.capacity, 6, options.size))
+    with contextlib.ExitStack() as stack:
+        if options.pool is None:
+            stack.enter_context(clip_maker(pool.folder, options.data, options.seed))
+        while pool.written < options.first_clips:
+            time.sleep(2)
+        run = begin(recipe, pool, options.device)
+        if (options.out / STATE_FILE).exists():
+            run.load(options.out / STATE_FILE)
+        train(run, recipe, pool, options.out)
+
+
+if __name__ == "__main__":
+    main()

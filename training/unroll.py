@@ -1,0 +1,179 @@
+"""One training step's forward pass: a batch of clips tracked by the network as it will be used.
+
+The first frame is prompted; every later frame sees only what the network remembers, which is more and more
+its own predictions as training goes on.
+"""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from keepsight.nn.efficientnet import EfficientNetEncoder
+from keepsight.nn.io import ImageFeatures, MaskCandidates, MemoryBatch, PromptBatch
+from keepsight.nn.sam2 import Sam2
+from training.losses import FrameLosses, frame_losses
+from training.pool import Batch
+from training.prompts import box_prompt, click_prompt, correction_prompt
+
+__all__ = ["Schedule", "light_encoder", "track_clips"]
+
+ALWAYS_PRESENT = -1e9  # presence threshold that leaves the masks of absent objects alone, for their gradient
+GIVEN = 10.0  # logit of a given mask
+ABSENT = -1024.0
+OLDEST = 6  # largest age of a recent memory
+
+
+class Schedule(NamedTuple):
+    """What changes over the run."""
+
+    length: int  # frames of a clip
+    teacher: float  # probability that the true mask is remembered instead of the predicted one
+
+
+@dataclass
+class Memory:
+    """What is remembered of a batch of objects; entry 0 is the prompted frame."""
+
+    maps: list[Tensor] = field(default_factory=list)  # (B, n, D)
+    pointers: list[Tensor] = field(default_factory=list)  # (B, C)
+
+    def recall(self, random: np.random.Generator) -> MemoryBatch:
+        """All entries, their ages spread at random so that every age is learned from short clips."""
+        recent = len(self.maps) - 1
+        ages = [0]
+        if recent:
+            older = random.choice(np.arange(2, OLDEST + 1), recent - 1, replace=False)
+            ages += [*sorted(map(int, older), reverse=True), 1]
+        batch = len(self.maps[0])
+        distances = [max(int(np.exp(random.uniform(0, 5))), recent + 1), *range(recent, 0, -1)]
+        return MemoryBatch(
+            torch.stack(self.maps, dim=1),
+            torch.tensor(ages).expand(batch, -1),
+            torch.stack(self.pointers, dim=1),
+            torch.tensor(distances, dtype=torch.float32).expand(batch, -1),
+        )
+
+
+def light_encoder(model: Sam2) -> EfficientNetEncoder:
+    """The encoder of a network that was built with one of this kind.
+
+    Raises:
+        TypeError: it was built with another.
+    """
+    encoder = model.image_encoder
+    if not isinstance(encoder, EfficientNetEncoder):
+        raise TypeError(f"Expected a network with an EfficientNetEncoder, got {type(encoder).__name__}.")
+    return encoder
+
+
+def frame_features(model: Sam2, batch: Batch) -> list[ImageFeatures]:
+    """Runs the neck over all frames at once and returns the features frame by frame."""
+    clips, length = batch.masks.shape[:2]
+    flat = type(batch.levels)(*(level.flatten(0, 1) for level in batch.levels))
+    fine, middle, embedding = light_encoder(model).refine(flat)
+    parts = (
+        embedding,
+        model.mask_decoder.fine_projection(fine),
+        model.mask_decoder.middle_projection(middle),
+    )
+    frames = zip(*(part.unflatten(0, (clips, length)).unbind(1) for part in parts), strict=True)
+    return [ImageFeatures(*frame) for frame in frames]
+
+
+def pick(candidates: MaskCandidates) -> tuple[Tensor, Tensor]:
+    """The candidate the network itself thinks best: logits (B, 1, 4h, 4w) and pointers (B, C)."""
+    best = candidates.ious.argmax(dim=1)
+    rows = torch.arange(len(best))
+    return candidates.logits[rows, best][:, None], candidates.pointers[rows, best]
+
+
+class Tracked:
+    """A batch of clips in progress."""
+
+    def __init__(self, model: Sam2, batch: Batch, random: np.random.Generator, schedule: Schedule) -> None:
+        self.model, self.batch, self.random, self.schedule = model, batch, random, schedule
+        self.features = frame_features(model, batch)
+        self.memory = Memory()
+        self.losses: list[FrameLosses] = []
+
+    def truth(self, t: int) -> Tensor:
+        """(B, 1, S, S) true mask of frame t."""
+        return self.batch.masks[:, t, None]
+
+    def learn(self, candidates: MaskCandidates, t: int) -> None:
+        """Adds the losses of an answer for frame t."""
+        self.losses.append(frame_losses(candidates, self.truth(t)))
+
+    def prompt(self) -> None:
+        """Answers the prompt on the first frame."""
+        kind = self.random.random()
+        if kind < 0.45:
+            given = self.model.adopt_mask(self.features[0], self.truth(0))
+            self.remember(0, given.logits, given.pointers[:, 0], given.presence, prompted=True)
+            return
+        clicks = int(self.random.integers(1, 4))
+        if kind < 0.78:
+            prompts, multimask = box_prompt(self.random, self.truth(0)), False
+        else:
+            prompts, multimask = click_prompt(self.random, self.truth(0), clicks), clicks == 1
+        answer = self.ask(0, None, prompts, multimask=multimask)
+        if self.random.random() < 0.2:
+            logits, _ = pick(answer)
+            prompts = correction_prompt(self.random, prompts, logits, self.truth(0))
+            answer = self.ask(0, None, prompts, multimask=False)
+        logits, pointers = pick(answer)
+        self.remember(0, logits, pointers, answer.presence, prompted=True)
+
+    def ask(
+        self, t: int, memory: MemoryBatch | None, prompts: PromptBatch | None, *, multimask: bool
+    ) -> MaskCandidates:
+        """Segments frame t and learns from the answer."""
+        answer = self.model.segment(
+            self.features[t], memory, prompts, multimask=multimask, presence_threshold=ALWAYS_PRESENT
+        )
+        self.learn(answer, t)
+        return answer
+
+    def follow(self, t: int) -> None:
+        """Tracks into frame t from memory alone; now and then a click corrects the answer."""
+        memory = self.memory.recall(self.random)
+        answer = self.ask(t, memory, None, multimask=True)
+        logits, pointers = pick(answer)
+        if self.random.random() < 0.08:
+            nothing = PromptBatch(
+                torch.zeros(len(logits), 0, 2), torch.zeros(len(logits), 0, dtype=torch.int32)
+            )
+            prompts = correction_prompt(self.random, nothing, logits, self.truth(t))
+            corrected = self.ask(t, memory, prompts, multimask=True)
+            logits, pointers = pick(corrected)
+        if t < self.schedule.length - 1:
+            self.remember(t, logits, pointers, answer.presence, prompted=False)
+
+    def remember(self, t: int, logits: Tensor, pointers: Tensor, presence: Tensor, *, prompted: bool) -> None:
+        """Encodes an answer, or with the schedule's probability the truth, into memory."""
+        truth = self.truth(t)
+        visible = truth.flatten(1).any(dim=1, keepdim=True)
+        if self.random.random() < self.schedule.teacher:
+            small = F.interpolate(truth, size=logits.shape[2:], mode="area")
+            logits = (small * 2 - 1) * GIVEN
+            presence = torch.where(visible, GIVEN, -GIVEN)
+        present = presence > 0
+        logits = torch.where(present[..., None, None], logits.detach(), ABSENT)
+        pointers = torch.where(present, pointers, self.model.absent_pointer)
+        self.memory.maps.append(
+            self.model.encode_memory(self.features[t], logits, presence.detach(), prompted=prompted)
+        )
+        self.memory.pointers.append(pointers)
+
+
+def track_clips(model: Sam2, batch: Batch, random: np.random.Generator, schedule: Schedule) -> FrameLosses:
+    """Prompts the first frame, follows the object to the last, and returns the mean losses."""
+    tracked = Tracked(model, batch, random, schedule)
+    tracked.prompt()
+    for t in range(1, schedule.length):
+        tracked.follow(t)
+    return FrameLosses(*(torch.stack(terms).mean() for terms in zip(*tracked.losses, strict=True)))
