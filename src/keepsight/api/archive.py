@@ -1,5 +1,6 @@
 """The states a tracker keeps so that it can go back: few, and on disk past a bound."""
 
+import shutil
 import tempfile
 import weakref
 from collections.abc import Callable, Mapping
@@ -26,6 +27,20 @@ class _Place(NamedTuple):
 
     key: str
     device: str
+
+
+class _Folder:
+    """A temporary folder, made when the first file is asked for, gone with the last archive."""
+
+    def __init__(self) -> None:
+        self._path: Path | None = None
+        self._names = count()
+
+    def new_file(self) -> Path:
+        if self._path is None:
+            self._path = Path(tempfile.mkdtemp(prefix="keepsight-states-"))
+            weakref.finalize(self, shutil.rmtree, self._path, ignore_errors=True)
+        return self._path / f"{next(self._names)}.safetensors"
 
 
 class _Spilled:
@@ -61,8 +76,7 @@ class StateArchive:
 
     def __init__(self, resident_bytes: int = RESIDENT_BYTES) -> None:
         self._resident_bytes = resident_bytes
-        self._folder = tempfile.TemporaryDirectory(prefix="keepsight-states-")
-        self._names = count()
+        self._folder = _Folder()
         self._states: dict[int, SessionState[Any] | _Spilled] = {}
         self._sizes: dict[int, int] = {}
         self._pinned: set[int] = set()
@@ -72,7 +86,7 @@ class StateArchive:
     def fork(self) -> "StateArchive":
         """A second archive with the same states; they share tensors and files."""
         twin = StateArchive.__new__(StateArchive)
-        twin._folder, twin._names, twin._spacing = self._folder, self._names, self._spacing
+        twin._folder, twin._spacing = self._folder, self._spacing
         twin._states, twin._pinned = dict(self._states), set(self._pinned)
         twin._latest = self._latest
         twin._sizes, twin._resident_bytes = dict(self._sizes), self._resident_bytes
@@ -121,8 +135,7 @@ class StateArchive:
         for frame in resident[:-1]:
             if total <= self._resident_bytes:
                 return
-            path = Path(self._folder.name) / f"{next(self._names)}.safetensors"
-            self._states[frame] = _Spilled(self._states[frame], path)
+            self._states[frame] = _Spilled(self._states[frame], self._folder.new_file())
             total -= self._sizes[frame]
 
 
