@@ -126,9 +126,9 @@ class VideoFile:
 
     def read(self, index: int) -> Frame:
         """See `FrameSource.read`. Safe to call from several threads; they wait for each other."""
-        self._ahead.require_open()
         number = operator.index(index)
         with self._lock:
+            self._ahead.require_open()
             if self._last is None or self._last.index != number:
                 self._last = self._frame(number, self._find(number))
             return self._last

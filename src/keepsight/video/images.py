@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
+from PIL.TiffImagePlugin import TiffImageFile
 
 from keepsight.errors import SourceError
 from keepsight.types import Frame, ImageArray
@@ -27,12 +28,13 @@ Entry: TypeAlias = "str | os.PathLike[str] | npt.NDArray[Any] | Image.Image"
 
 _SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"})
 _VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".mpg", ".ts", ".gif"})
-_ORIENTATION_TAG = 0x0112
+_ORIENTATION_TAG, _TIFF_WIDTH, _TIFF_HEIGHT = 0x0112, 256, 257
 _SIDEWAYS = frozenset({5, 6, 7, 8})
 _DIGITS = re.compile(r"([0-9]+)")
 _UNREADABLE = (
     OSError,
     SyntaxError,
+    KeyError,
     ValueError,
     EOFError,
     struct.error,
@@ -254,11 +256,19 @@ def _size(entry: Entry, label: str) -> tuple[int, int]:
         what = "is a folder" if path.is_dir() else "does not exist"
         raise SourceError(f"Expected an image file, but {label} {what}. Check the list of images.")
     try:
-        with Image.open(path) as image:
+        with _opened(path) as image:
             width, height = image.size
             return (height, width) if _lies_sideways(image) else (width, height)
     except _UNREADABLE as error:
         raise _unreadable(label, error) from error
+
+
+def _opened(path: str | os.PathLike[str]) -> Image.Image:
+    image = Image.open(path)
+    if isinstance(image, TiffImageFile):
+        # Pillow 13 decodes uncompressed TIFFs that lie sideways into the upright size, which garbles them.
+        image._size = (image.tag_v2[_TIFF_WIDTH], image.tag_v2[_TIFF_HEIGHT])
+    return image
 
 
 def _lies_sideways(image: Image.Image) -> bool:
@@ -270,7 +280,7 @@ def _lies_sideways(image: Image.Image) -> bool:
 
 def _load_file(path: str | os.PathLike[str], label: str) -> ImageArray:
     try:
-        with Image.open(path) as image:
+        with _opened(path) as image:
             pages = getattr(image, "n_frames", 1)
             if pages > 1 and image.format in ("TIFF", "WEBP"):
                 raise SourceError(

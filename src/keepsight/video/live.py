@@ -34,7 +34,7 @@ def open_url(url: str, *, prefetch: int) -> FrameSource:
         SourceError: it cannot be opened or shows no frame within 15 seconds.
     """
     name = re.sub(r"(?<=://)[^/@]*@", "", url)
-    reel = Reel(url, name, timeout=_TIMEOUT_SECONDS)
+    reel = Reel(url, name, timeout=_TIMEOUT_SECONDS, live=True)
     if reel.bounded and urlsplit(url).scheme.lower() in ("http", "https"):
         reel.close()
         return VideoFile(url, name=name, prefetch=prefetch, timeout=_TIMEOUT_SECONDS)

@@ -6,11 +6,13 @@ from collections.abc import Generator, Iterator
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
+from typing import cast
 
 import av
 import numpy as np
 from av.container import InputContainer
 from av.packet import Packet
+from av.sidedata.sidedata import SideDataContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -22,6 +24,9 @@ __all__ = ["Reel", "StreamError", "upright_rgb"]
 
 _LOSSY_FORMATS = frozenset({"mpegts", "rtsp", "sdp", "rtp", "hls"})
 """Formats made for lines that lose packets: a damaged packet is their everyday, not their end."""
+
+
+_BOXES = frozenset({b"moov", b"moof", b"mdat", b"free", b"skip", b"wide", b"sidx", b"styp", b"uuid"})
 
 
 class StreamError(Exception):
@@ -47,15 +52,18 @@ class Reel:
         location: path or URL.
         name: what messages call it.
         timeout: seconds that opening and each read may take; None waits for ever.
+        live: pass over what a bad line has damaged instead of stopping there.
 
     Raises:
         SourceError: it cannot be opened or has no video stream.
     """
 
-    def __init__(self, location: str, name: str, *, timeout: float | None = None) -> None:
-        self._location = location
+    def __init__(self, location: str, name: str, *, timeout: float | None = None, live: bool = False) -> None:
+        self._location, self._live = location, live
         try:
-            self._container: InputContainer = av.open(location, mode="r", timeout=timeout)
+            # Over UDP, RTSP loses whole slices; servers that refuse TCP are asked again over UDP.
+            options = {"rtsp_flags": "prefer_tcp"} if location.lower().startswith("rtsp") else {}
+            self._container: InputContainer = av.open(location, mode="r", options=options, timeout=timeout)
         except (av.FFmpegError, OSError) as error:
             raise SourceError(_cannot_open(name, error)) from error
         self._at_start = True
@@ -133,7 +141,7 @@ class Reel:
             StreamError: the file breaks off, or cannot be read further.
         """
         seen, last_dts = 0, None
-        lossy = self._container.format.name in _LOSSY_FORMATS
+        lossy = self._live or self._container.format.name in _LOSSY_FORMATS
         try:
             for packet in self._container.demux(self._stream):
                 if packet.size == 0:
@@ -181,6 +189,8 @@ class Reel:
         try:
             return self._stream.decode(packet)
         except (av.FFmpegError, OSError) as error:
+            if self._live:
+                return []
             raise StreamError(_reason(error)) from error
 
     def _breaks_off_after(self, seen: int) -> bool:
@@ -195,9 +205,10 @@ def upright_rgb(frame: VideoFrame) -> ImageArray:
     FFmpeg assumes. Pixels are taken as square.
     """
     image = np.ascontiguousarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
-    if "DISPLAYMATRIX" not in frame.side_data:
+    side_data = cast(SideDataContainer, frame.side_data)  # PyAV's stub names motion vectors only.
+    if "DISPLAYMATRIX" not in side_data:
         return image
-    return Orientation.from_display_matrix(bytes(frame.side_data["DISPLAYMATRIX"])).apply(image)
+    return Orientation.from_display_matrix(bytes(side_data["DISPLAYMATRIX"])).apply(image)
 
 
 def _shown_from(earliest: int | None, frames: list[VideoFrame]) -> list[VideoFrame]:
@@ -209,10 +220,10 @@ def _is_cover(stream: VideoStream) -> bool:
 
 
 def _is_cut_short(location: str) -> bool:
-    """Whether a Matroska or AVI file ends before its outermost element does.
+    """Whether a Matroska, AVI or MP4 file ends before one of its outermost elements does.
 
     FFmpeg takes such an end for a regular one. Sources: RFC 9559 section 5.1 (Segment), RFC 8794 section 4
-    (sizes; all ones means unknown), and the RIFF chunk header.
+    (sizes; all ones means unknown), the RIFF chunk header, and ISO/IEC 14496-12 section 4.2 (boxes).
     """
     path = Path(location)
     if not path.is_file():
@@ -222,6 +233,8 @@ def _is_cut_short(location: str) -> bool:
         head = file.read(4096)
     if head[:4] == b"RIFF":
         return int.from_bytes(head[4:8], "little") + 8 > size
+    if head[4:8] == b"ftyp":
+        return _ends_in_a_box(path, size)
     segment = head.find(b"\x18\x53\x80\x67") + 4
     if head[:4] != b"\x1a\x45\xdf\xa3" or segment < 4 or segment >= len(head) or not head[segment]:
         return False
@@ -231,12 +244,28 @@ def _is_cut_short(location: str) -> bool:
     return not unknown and segment + width + stated > size
 
 
+def _ends_in_a_box(path: Path, size: int) -> bool:
+    place = 0
+    with path.open("rb") as file:
+        while place + 16 <= size:
+            file.seek(place)
+            head = file.read(16)
+            length = int.from_bytes(head[:4], "big")
+            if length == 1:
+                length = int.from_bytes(head[8:], "big")
+            # Length 0 means up to the end; anything unknown here may be rubbish behind the film.
+            if length < 8 or (place and head[4:8] not in _BOXES):
+                return False
+            place += length
+    return place > size
+
+
 def _reason(error: Exception) -> str:
     return str(getattr(error, "strerror", None) or error)
 
 
 def _cannot_open(name: str, error: Exception) -> str:
-    if isinstance(error, av.error.InvalidDataError):
+    if isinstance(error, av.error.InvalidDataError | av.error.ArgumentError):
         return (
             f"Expected a video, but {name} is not one, or its beginning or index is missing. Check the file."
         )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from keepsight.types import Frame, ImageArray
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["FrameSource", "Source", "SourceInfo", "chosen_range", "open_source", "require_index"]
+__all__ = ["FrameSource", "Picture", "Source", "SourceInfo", "chosen_range", "open_source", "require_index"]
 
 Picture: TypeAlias = "str | os.PathLike[str] | ImageArray | Image.Image"
 Source: TypeAlias = "str | os.PathLike[str] | int | Sequence[Picture] | ImageArray"
@@ -54,6 +54,7 @@ class SourceInfo:
     file_names: tuple[str, ...] | None = None
 
 
+@runtime_checkable
 class FrameSource(Protocol):
     """Frames in order, numbered from 0; a context manager.
 
@@ -121,15 +122,15 @@ class FrameSource(Protocol):
         ...
 
 
-def open_source(source: Source, *, prefetch: int = 8) -> FrameSource:
+def open_source(source: Source | FrameSource, *, prefetch: int = 8) -> FrameSource:
     """Open anything that frames can come from.
 
     Args:
         source: the path of a video file or of one image; a folder of images; a glob of images
             ("shots/*.png", "**" descends); a sequence of image paths, PIL images or uint8 arrays
             ((H, W, 3) or (H, W, 4) RGB, (H, W) grey), or one such array of shape (N, H, W, 3); a camera
-            index; a stream's URL (rtsp://, http://, ...). Images are taken in numeric order (2.jpg before
-            10.jpg), sequences in their own.
+            index; a stream's URL (rtsp://, http://, ...); or a source already open, which is returned. Images
+            are taken in numeric order (2.jpg before 10.jpg), sequences in their own.
         prefetch: frames decoded ahead of the consumer; 0 decodes without a thread.
 
     Returns:
@@ -141,6 +142,8 @@ def open_source(source: Source, *, prefetch: int = 8) -> FrameSource:
     """
     if isinstance(prefetch, bool) or not isinstance(prefetch, int) or prefetch < 0:
         raise UsageError(f"open_source expects prefetch to be a whole number from 0, but got {prefetch!r}.")
+    if isinstance(source, FrameSource):
+        return source
     if isinstance(source, bool | bytes):
         raise _not_a_source(source)
     if isinstance(source, int | np.integer):
