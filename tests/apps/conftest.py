@@ -12,7 +12,7 @@ from PIL import Image
 from keepsight.apps.cli.job import Engine
 from keepsight.errors import UnknownModelError
 from keepsight.memory import make_policy
-from keepsight.types import FrameResult, ObjectResult
+from keepsight.types import Frame, FrameResult, ObjectResult
 from keepsight.video import open_source
 
 SIZE = (64, 48)  # width, height
@@ -42,7 +42,7 @@ class StandIn:
             with open_source(source) as opened:
                 for frame in opened.frames(start, part.stop):
                     self.before_frame(frame.index)
-                    objects = {number: slid_box(number, frame.index) for number in ids}
+                    objects = {number: slid_box(number, frame) for number in ids}
                     yield FrameResult(frame.index, frame.time, frame.image, objects)
         finally:
             self.closed = True
@@ -51,9 +51,9 @@ class StandIn:
         return Engine(make_policy, self.load_model, self.track)
 
 
-def slid_box(number: int, index: int) -> ObjectResult:
-    mask = np.zeros((SIZE[1], SIZE[0]), np.bool_)
-    mask[4 * number : 4 * number + 8, 2 * index : 2 * index + 10] = True
+def slid_box(number: int, frame: Frame) -> ObjectResult:
+    mask = np.zeros(frame.image.shape[:2], np.bool_)
+    mask[4 * number : 4 * number + 8, 2 * frame.index : 2 * frame.index + 10] = True
     return ObjectResult(mask, 0.9, 0.95, True)
 
 

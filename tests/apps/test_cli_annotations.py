@@ -166,7 +166,7 @@ edges = st.lists(st.floats(0, 1e6, width=32), min_size=4, max_size=4).filter(
 
 
 @given(st.lists(edges, min_size=1, max_size=5), st.booleans())
-@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_boxes_come_back_as_they_were_written(
     tmp_path: Path, boxes: list[list[float]], as_text: bool
 ) -> None:
@@ -206,7 +206,7 @@ def test_boxes_come_back_as_they_were_written(
         max_leaves=20,
     )
 )
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_any_json_is_read_or_refused_never_worse(tmp_path: Path, document: Any) -> None:
     path = stored(tmp_path, json.dumps(document))
     with suppress(AnnotationError):

@@ -295,3 +295,21 @@ def test_reverse_and_part_are_asked_for_as_a_slice(call: Call, stand_in: StandIn
         == 0
     )
     assert stand_in.tracked[0]["frames"] == slice(4, 1, -1)
+
+
+def test_the_demo_renders_tracks_and_says_how_well(call: Call, stand_in: StandIn) -> None:
+    code, out, _ = call("demo")
+    assert code == 0
+    assert "object 1 (fish)" in out
+    assert "Mean IoU with the rendered truth: 0.0" in out  # the stand-in looks elsewhere
+    folder = Path("demo_output")
+    assert {path.name for path in folder.iterdir()} == {
+        "demo_clip.mp4",
+        "tracked_detections.jsonl",
+        "masks",
+        "annotated_frames",
+        "tracking_video.mp4",
+    }
+    assert len(list((folder / "masks").iterdir())) == len(lines(folder)) == 90
+    assert (stand_in.loaded[0]["name"], stand_in.loaded[0]["device"]) == ("pocket", "cpu")
+    assert call("demo")[0] == 1  # results of the first are kept

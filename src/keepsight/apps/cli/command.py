@@ -148,12 +148,13 @@ class _Reporting:
     ) -> None:
         if error is None or isinstance(error, typer.Exit | SystemExit) or self._debug:
             return
+        say = Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print
         if isinstance(error, KeyboardInterrupt):
+            say("Stopped by Ctrl-C before anything was tracked.")
             raise SystemExit(INTERRUPTED) from error
         if isinstance(error, KeepsightError):
-            text = str(error)
+            say(f"Error: {error}")
         else:
-            text = f"{type(error).__name__}: {error}. This was not foreseen; --debug shows where it happened."
-        Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(f"Error: {text}")
+            say(f"Error: not foreseen: {type(error).__name__}: {error} (--debug shows where it happened)")
         wrong_use = isinstance(error, UsageError | UnknownModelError | PolicyError)
         raise SystemExit(WRONG_USE if wrong_use else FAILED) from error
