@@ -12,6 +12,7 @@ from tests.video.film import number_in, numbered
 from keepsight.errors import FrameIndexError, SourceError
 from keepsight.video import as_rgb, open_source
 from keepsight.video.images import natural_key
+from keepsight.video.source import Picture
 
 FORMATS = ["jpg", "jpeg", "JPG", "png", "webp", "tif", "tiff", "bmp"]
 

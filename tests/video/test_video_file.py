@@ -1,5 +1,4 @@
 import itertools
-import struct
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -17,7 +16,6 @@ from keepsight.errors import FrameIndexError, SourceError, UsageError
 from keepsight.types import Frame
 from keepsight.video import FrameSource, container, open_source
 from keepsight.video.container import VideoFile
-from keepsight.video.orientation import Orientation
 from keepsight.video.reel import Reel
 from keepsight.video.timeline import Timeline
 
@@ -321,24 +319,6 @@ def test_rotation_is_honoured(tmp_path: Path, turns: int, mirrored: bool) -> Non
         size = (source.info.height, source.info.width)
         assert size == expected.shape[:2]
         np.testing.assert_array_equal(source.read(1).image, expected)
-
-
-@given(
-    st.sampled_from([(1, 0, 0, 1), (0, 1, -1, 0), (-1, 0, 0, -1), (0, -1, 1, 0), (-1, 0, 0, 1), (0, 1, 1, 0)])
-)
-def test_display_matrix_moves_each_pixel_as_written(matrix: tuple[int, int, int, int]) -> None:
-    a, b, c, d = matrix
-    image = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
-    packed = struct.pack("=9i", a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0, 1 << 30)
-    upright = Orientation.from_display_matrix(packed).apply(image)
-    points = [(a * x + c * y, b * x + d * y) for y in range(2) for x in range(3)]
-    left, top = (min(values) for values in zip(*points, strict=True))
-    for (x, y), pixel in zip(points, image.reshape(-1, 3), strict=True):
-        np.testing.assert_array_equal(upright[y - top, x - left], pixel)
-
-
-def test_matrix_that_is_none_changes_nothing() -> None:
-    assert Orientation.from_display_matrix(b"short") == Orientation()
 
 
 COLOURS = [(200, 60, 30), (20, 90, 220), (128, 128, 128), (250, 250, 250), (8, 8, 8)]
