@@ -1,0 +1,104 @@
+"""Fetching checkpoints from the Hugging Face hub, or from its cache where there is no network."""
+
+import errno
+from dataclasses import dataclass
+from pathlib import Path
+
+from huggingface_hub import hf_hub_download, snapshot_download
+from huggingface_hub.errors import (
+    EntryNotFoundError,
+    GatedRepoError,
+    HfHubHTTPError,
+    HFValidationError,
+    LocalEntryNotFoundError,
+    RepositoryNotFoundError,
+)
+
+from keepsight.errors import WeightsError
+
+__all__ = ["Hub"]
+
+_LIGHT = ["config.json", "*.yaml", "*.safetensors"]
+_PICKLED = ["*.yaml", "*.pt"]
+# Which HTTP client the library uses has changed with its versions; its errors stand among the bases.
+_FAILURES: tuple[type[BaseException], ...] = (
+    HFValidationError,
+    EntryNotFoundError,
+    HfHubHTTPError.__bases__[0],
+    OSError,
+)
+
+
+@dataclass(frozen=True)
+class Hub:
+    """Where repositories are fetched from.
+
+    Attributes:
+        endpoint: address of the server; None for the environment's HF_ENDPOINT, else huggingface.co.
+        cache: folder of the cache; None for the library's own.
+    """
+
+    endpoint: str | None = None
+    cache: Path | None = None
+
+    def file(self, repository: str, name: str, *, otherwise: str = "") -> Path:
+        """One file of a repository, downloaded unless the cache has it.
+
+        Args:
+            repository: "owner/name".
+            name: the file's name in it.
+            otherwise: another source to name in messages.
+
+        Raises:
+            WeightsError: no such repository or file, no permission, or neither network nor cached copy.
+        """
+        try:
+            return Path(hf_hub_download(repository, name, endpoint=self.endpoint, cache_dir=self.cache))
+        except _FAILURES as error:
+            raise WeightsError(_message(repository, name, error, otherwise)) from error
+
+    def folder(self, repository: str) -> Path:
+        """The configurations and weights of a repository; pickled ones only where there are no others.
+
+        Raises:
+            WeightsError: no such repository, no permission, or neither network nor cached copy.
+        """
+        folder = self._snapshot(repository, _LIGHT)
+        return folder if any(folder.glob("*.safetensors")) else self._snapshot(repository, _PICKLED)
+
+    def _snapshot(self, repository: str, patterns: list[str]) -> Path:
+        try:
+            return Path(
+                snapshot_download(
+                    repository, allow_patterns=patterns, endpoint=self.endpoint, cache_dir=self.cache
+                )
+            )
+        except _FAILURES as error:
+            raise WeightsError(_message(repository, "weights", error, "")) from error
+
+
+def _message(repository: str, name: str, error: BaseException, otherwise: str) -> str:
+    """What went wrong and what to do; the library's own texts run over many lines."""
+    wanted = f"Loading {name} from the Hugging Face repository {repository!r} failed"
+    also = f" Or download {otherwise} by hand and pass its path." if otherwise else ""
+    if isinstance(error, GatedRepoError):
+        return (
+            f"{wanted}: its owner grants access to registered users only. Accept the conditions at "
+            f"https://huggingface.co/{repository}, then run `hf auth login` or set HF_TOKEN.{also}"
+        )
+    if isinstance(error, HFValidationError | RepositoryNotFoundError):
+        return (
+            f"{wanted}: there is no such repository, or it is private (and no such folder here). Check the "
+            f"spelling; for a private one run `hf auth login` or set HF_TOKEN.{also}"
+        )
+    if isinstance(error, EntryNotFoundError) and not isinstance(error, LocalEntryNotFoundError):
+        return f"{wanted}: the repository has no such file. Look at its list of files, and pass a path.{also}"
+    detail = " ".join(str(error.__cause__ or error).split())[:200]
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EACCES, errno.EROFS):
+        return (
+            f"{wanted}: the cache cannot be written ({detail}). Make room, or set HF_HOME to another folder."
+        )
+    return (
+        f"{wanted}: the server cannot be reached and no complete copy is in the cache ({detail}). Check the "
+        f"network and HF_ENDPOINT, or use the model 'pocket', which needs no download.{also}"
+    )

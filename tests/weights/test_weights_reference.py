@@ -1,0 +1,135 @@
+"""Against Meta's package (rf-sam-2) and transformers, on random weights."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from keepsight.nn.hiera import HieraConfig
+from keepsight.nn.io import PromptBatch
+from keepsight.nn.sam2 import VARIANTS, Sam2Config
+from keepsight.weights.config_meta import read_meta_config
+from keepsight.weights.config_transformers import read_transformers_config
+from keepsight.weights.keys import META
+from keepsight.weights.load import load_network
+
+SIZES = {"t": "tiny", "s": "small", "b+": "base_plus", "l": "large"}
+
+
+def meta_yaml(family: str, letter: str) -> Path:
+    sam2 = pytest.importorskip("sam2", reason="needs Meta's configurations (pip install rf-sam-2)")
+    return Path(sam2.__file__).parent / "configs" / family / f"{family}_hiera_{letter}.yaml"
+
+
+@pytest.mark.parametrize("letter", SIZES)
+@pytest.mark.parametrize("family", ["sam2", "sam2.1"])
+def test_metas_yaml_is_the_variant(family: str, letter: str) -> None:
+    assert read_meta_config(meta_yaml(family, letter)) == VARIANTS[f"{family}_hiera_{SIZES[letter]}"]
+
+
+def meta_model(path: Path) -> Any:
+    from hydra.utils import instantiate
+    from omegaconf import OmegaConf
+
+    return instantiate(OmegaConf.load(path).model, _recursive_=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("family", "letter"), [("sam2.1", "t"), ("sam2.1", "s"), ("sam2.1", "b+"), ("sam2.1", "l"), ("sam2", "t")]
+)
+def test_metas_checkpoint_of_every_size_loads_and_converts_back(
+    tmp_path: Path, family: str, letter: str
+) -> None:
+    theirs = meta_model(meta_yaml(family, letter)).state_dict()
+    path = tmp_path / "checkpoint.pt"
+    torch.save({"model": theirs}, path)
+    # Only its tensors say which of the published sizes it is.
+    network = load_network(path, device="cpu", dtype="float32")
+    path.unlink()
+    assert network.config == VARIANTS[f"{family}_hiera_{SIZES[letter]}"]
+    back = META.revert(network.state_dict(), {name: tensor.shape for name, tensor in theirs.items()})
+    assert set(theirs) - set(back) == META.unused
+    assert all(torch.equal(back[name], theirs[name]) for name in back)
+
+
+SMALL = HieraConfig(width=16, heads=1, stages=(1, 1, 2, 1), global_blocks=(3,), background=(4, 4))
+
+
+def transformers_folder(folder: Path, *, sam21: bool = True) -> Any:
+    """Writes what a repository of transformers' holds, with a small image encoder."""
+    transformers = pytest.importorskip("transformers")
+    trunk = transformers.Sam2HieraDetConfig(
+        hidden_size=16,
+        image_size=[128, 128],
+        blocks_per_stage=list(SMALL.stages),
+        embed_dim_per_stage=list(SMALL.channels),
+        global_attention_blocks=list(SMALL.global_blocks),
+        window_positional_embedding_background_size=[4, 4],
+    )
+    vision = transformers.Sam2VisionConfig(
+        backbone_config=trunk,
+        backbone_channel_list=list(SMALL.channels[::-1]),
+        backbone_feature_sizes=[[32, 32], [16, 16], [8, 8]],
+    )
+    config = transformers.Sam2VideoConfig(
+        vision_config=vision,
+        prompt_encoder_config={"image_size": 128},
+        image_size=128,
+        memory_attention_rope_feat_sizes=[8, 8],
+        enable_occlusion_spatial_embedding=sam21,
+        enable_temporal_pos_encoding_for_object_pointers=sam21,
+    )
+    torch.manual_seed(0)
+    model = transformers.Sam2VideoModel(config).eval()
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.05 * torch.randn(parameter.shape, generator=generator))
+    twin = model.prompt_encoder.shared_embedding.positional_embedding
+    twin.copy_(model.shared_image_embedding.positional_embedding)
+    model.save_pretrained(folder)
+    return model
+
+
+@pytest.mark.parametrize("sam21", [True, False])
+def test_transformers_folder_computes_what_transformers_computes(tmp_path: Path, *, sam21: bool) -> None:
+    model = transformers_folder(tmp_path, sam21=sam21)
+    network = load_network(tmp_path, device="cpu", dtype="float32")
+    assert network.config == Sam2Config(
+        encoder=SMALL, image_size=128, pointer_time=sam21, absence_in_memory=sam21
+    )
+    pixels = torch.randn(1, 3, 128, 128, generator=torch.Generator().manual_seed(2))
+    points = torch.tensor([[[30.0, 70.0], [90.0, 20.0]]])
+    labels = torch.tensor([[1, 0]], dtype=torch.int32)
+    with torch.no_grad():
+        features = network.encode_image(pixels)
+        fine, middle, embedding = model.get_image_embeddings(pixels)
+        plain = embedding - model.no_memory_embedding.reshape(1, -1, 1, 1)
+        found = network.segment(features, None, PromptBatch(points, labels), multimask=True)
+        wanted = model._single_frame_forward(
+            image_embeddings=[fine, middle, embedding],
+            input_points=points[:, None],
+            input_labels=labels[:, None],
+            multimask_output=True,
+        )
+    torch.testing.assert_close(features.fine, fine, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(features.middle, middle, atol=1e-4, rtol=1e-4)
+    present = bool(found.presence > 0)
+    assert present == bool(wanted.object_score_logits.flatten() > 0)
+    torch.testing.assert_close(
+        found.presence.flatten(), wanted.object_score_logits.flatten(), atol=1e-4, rtol=1e-4
+    )
+    torch.testing.assert_close(found.ious[0], wanted.iou_scores.flatten(), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(features.embedding, plain, atol=1e-4, rtol=1e-4)
+    if present:
+        masks = wanted.pred_masks.reshape(found.logits[0].shape)
+        torch.testing.assert_close(found.logits[0], masks, atol=1e-3, rtol=1e-4)
+
+
+def test_transformers_default_configuration_is_tiny(tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+    path = tmp_path / "config.json"
+    path.write_text(transformers.Sam2VideoConfig().to_json_string())
+    assert read_transformers_config(path) == VARIANTS["sam2.1_hiera_tiny"]
