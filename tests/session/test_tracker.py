@@ -1,0 +1,189 @@
+"""Random access on a toy network: going back, correcting, undoing, and the same answers either way."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from test_session import blob_frame, centre, click, overlap, same
+from toy import ToyNetwork
+
+from keepsight.api.archive import StateArchive
+from keepsight.api.tracker import VideoTracker
+from keepsight.api.tracking import track
+from keepsight.errors import FrameIndexError, PromptError, UnknownObjectError, UsageError
+from keepsight.session import Session
+from keepsight.types import Box, FrameResult, Mask, Points
+
+LENGTH = 40
+FRAMES = [blob_frame(index) for index in range(LENGTH)]
+
+
+def tracker(**options: Any) -> VideoTracker:
+    return VideoTracker(FRAMES, model=ToyNetwork(), **options)
+
+
+def all_same(a: list[FrameResult], b: list[FrameResult]) -> bool:
+    return [r.index for r in a] == [r.index for r in b] and all(
+        same(x, y) for x, y in zip(a, b, strict=True)
+    )
+
+
+def test_a_file_gives_what_the_same_frames_give_live() -> None:
+    prompts = {0: click(1), 5: click(2, 5)}
+    offline = list(track(FRAMES, prompts, model=ToyNetwork()))
+    session = Session(ToyNetwork())
+    live = [session.step(frame, prompts.get(index)) for index, frame in enumerate(FRAMES)]
+    assert all_same(offline, live)
+
+
+def test_forward_pass_equals_a_session() -> None:
+    session = Session(ToyNetwork())
+    live = [session.step(frame, None if index else click(1)) for index, frame in enumerate(FRAMES)]
+    with tracker() as video:
+        video.prompt(0, 1, points=[centre(1, 0)])
+        assert all_same(list(video.propagate()), live)
+
+
+def test_parts_and_backward_slices() -> None:
+    back = list(track(FRAMES, click(1, 20), model=ToyNetwork(), frames=slice(20, 9, -1)))
+    assert [r.index for r in back] == list(range(20, 9, -1))
+    assert all(overlap(r, 1) > 0.4 for r in back)
+    part = list(track(FRAMES, {7: click(1, 7)}, model=ToyNetwork(), frames=slice(None, 12)))
+    assert [r.index for r in part] == [7, 8, 9, 10, 11]
+    whole = list(track(FRAMES, {7: click(1, 7)}, model=ToyNetwork(), frames=slice(None, None, -1)))
+    assert [r.index for r in whole] == list(range(7, -1, -1))
+
+
+def test_stopping_and_going_on_is_as_if_never_stopped() -> None:
+    with tracker() as whole, tracker() as parts:
+        for video in (whole, parts):
+            video.prompt(0, 1, points=[centre(1, 0)])
+            video.prompt(0, 2, points=[centre(2, 0)])
+        expected = list(whole.propagate())
+        got = list(parts.propagate(stop=13))
+        interrupted = parts.propagate(start=13)
+        got += [next(interrupted) for _ in range(8)]
+        interrupted.close()
+        got += list(parts.propagate(start=21))
+        assert all_same(got, expected)
+
+
+def test_going_back_finds_what_was_found_there() -> None:
+    with tracker() as video:
+        video.prompt(0, 1, points=[centre(1, 0)])
+        results = list(video.propagate())
+        for frame in (29, 3, 17, 38):
+            seen = video.prompt(frame, 2, points=[centre(2, frame)])
+            assert list(seen) == [1, 2]
+            np.testing.assert_array_equal(seen[1].mask, results[frame][1].mask)
+
+
+def test_a_correction_holds_in_later_passes_in_both_directions() -> None:
+    with tracker() as video:
+        video.prompt(0, 1, points=[centre(1, 0)])
+        list(video.propagate())
+        corrected = video.prompt(20, 1, points=[centre(2, 20)])
+        for results in (list(video.propagate(start=15)), list(video.propagate(start=30, reverse=True))):
+            at_20 = next(r for r in results if r.index == 20)
+            np.testing.assert_array_equal(at_20[1].mask, corrected[1].mask)
+
+
+def test_a_prompt_between_two_results_counts_from_there_on() -> None:
+    with tracker() as video:
+        video.prompt(0, 1, points=[centre(1, 0)])
+        later: list[FrameResult] = []
+        for result in video.propagate():
+            if result.index == 10:
+                video.prompt(10, 2, points=[centre(2, 10)])
+            if result.index > 10:
+                later.append(result)
+        assert len(later) == LENGTH - 11
+        assert all(overlap(r, 2) > 0.4 for r in later)
+
+
+def test_undo_takes_back_prompts_and_removals_with_all_that_followed() -> None:
+    with tracker() as video:
+        video.prompt(0, 1, points=[centre(1, 0)])
+        expected = list(video.propagate())
+        video.prompt(20, 1, points=[centre(3, 20)])
+        list(video.propagate())
+        video.undo()
+        again = video.prompt(20, 2, points=[centre(2, 20)])
+        np.testing.assert_array_equal(again[1].mask, expected[20][1].mask)
+        video.undo()
+        video.remove(1)
+        assert video.object_ids == ()
+        video.undo()
+        assert video.object_ids == (1,)
+        assert all_same(list(video.propagate()), expected)
+        video.undo()
+        with pytest.raises(UsageError, match="none"):
+            video.undo()
+
+
+def test_an_id_given_again_is_another_object() -> None:
+    with tracker() as video:
+        video.prompt(0, 1, points=[centre(1, 0)])
+        list(video.propagate())
+        video.remove(1)
+        video.prompt(16, 1, points=[centre(2, 16)])
+        results = list(video.propagate(start=16))
+        assert all(overlap(r, 1) < 0.1 for r in results)
+        assert np.array_equal(results[3][1].mask, video.prompt(19, 2, points=[centre(2, 19)])[1].mask)
+
+
+def test_passes_over_one_another_in_both_directions() -> None:
+    with tracker() as video:
+        video.prompt(20, 1, points=[centre(1, 20)])
+        list(video.propagate())
+        list(video.propagate(start=30, stop=12, reverse=True))
+        for frame in (33, 31, 25, 14):
+            assert overlap(video.prompt(frame, 2, points=[centre(2, frame)]), 1) > 0.4
+
+
+def test_states_are_few_and_go_to_disk_past_a_bound() -> None:
+    session = Session(ToyNetwork())
+    session.step(FRAMES[0], click(1))
+    first = session.snapshot()
+    archive = StateArchive(resident_bytes=1)
+    archive.put(first, pinned=True)
+    for index in range(1, 2000):
+        session.step(FRAMES[index % LENGTH])
+        archive.put(session.snapshot(), pinned=False)
+    kept = [frame for frame in range(2000) if frame in archive]
+    assert 30 < len(kept) < 70
+    assert kept[0] == 0
+    restored = archive.get(kept[10])
+    assert restored.index == kept[10]
+    session.restore(archive.get(0))
+    after_disk = session.step(FRAMES[1])
+    session.restore(first)
+    assert same(after_disk, session.step(FRAMES[1]))
+
+
+def test_bad_calls_are_refused_before_work_starts() -> None:
+    with tracker() as video:
+        with pytest.raises(UsageError, match="prompt first"):
+            video.propagate()
+        with pytest.raises(FrameIndexError, match="99"):
+            video.prompt(99, 1, points=[(1, 1)])
+        with pytest.raises(PromptError, match="mask alone"):
+            video.prompt(0, 1, points=[(1, 1)], mask=np.ones((48, 80)))
+        with pytest.raises(PromptError, match="none of them"):
+            video.prompt(0, 1)
+        with pytest.raises(UnknownObjectError, match="got 5"):
+            video.remove(5)
+        assert video.object_ids == ()
+    good = {1: Points([(12, 8)])}
+    cases: list[tuple[Any, slice, type[Exception], str]] = [
+        ({}, slice(None), PromptError, "at least one prompt"),
+        ({99: good}, slice(None), FrameIndexError, "frames 0 to 39.*99"),
+        ({3: good}, slice(5, None), PromptError, "frame 3 lies outside"),
+        ({1: Box(0, 0, 3, 3), 2: good}, slice(None), PromptError, "both mixed"),
+        (good, slice(None, None, -1), PromptError, "which frame"),
+        (good, slice(0, 10, 2), UsageError, "steps other than 1"),
+        ({0: {1: Mask(np.ones((3, 4)))}}, slice(None), PromptError, "80x48"),
+    ]
+    for prompts, frames, error, message in cases:
+        with pytest.raises(error, match=message):
+            track(FRAMES, prompts, model=ToyNetwork(), frames=frames)
