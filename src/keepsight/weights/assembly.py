@@ -108,7 +108,8 @@ def assemble(file: TensorFile, config: Sam2Config | None, device: torch.device, 
         for key, like in network.state_dict().items():
             tensor = table.convert(file, {key: like})[key]
             kind = torch.float32 if key in tables else dtype
-            state[key] = _checked(file, key, torch.empty_like(like, device=device, dtype=kind).copy_(tensor))
+            placed = torch.empty_strided(like.shape, like.stride(), device=device, dtype=kind)
+            state[key] = _checked(file, key, placed.copy_(tensor))
         network.load_state_dict(state, assign=True)
         return network.to(device).eval().requires_grad_(False)
 

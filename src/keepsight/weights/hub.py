@@ -61,10 +61,17 @@ class Hub:
         """The configurations and weights of a repository; pickled ones only where there are no others.
 
         Raises:
-            WeightsError: no such repository, no permission, or neither network nor cached copy.
+            WeightsError: no such repository, no permission, no weights in it, or neither network nor cached
+                copy.
         """
-        folder = self._snapshot(repository, _LIGHT)
-        return folder if any(folder.glob("*.safetensors")) else self._snapshot(repository, _PICKLED)
+        for patterns in (_LIGHT, _PICKLED):
+            folder = self._snapshot(repository, patterns)
+            if any(folder.glob(patterns[-1])):
+                return folder
+        raise WeightsError(
+            f"The Hugging Face repository {repository!r} was expected to hold weights, .safetensors or .pt, at "
+            f"its top level, but holds none. Name a repository such as facebook/sam2.1-hiera-tiny."
+        )
 
     def _snapshot(self, repository: str, patterns: list[str]) -> Path:
         try:
