@@ -6,21 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.weights.miniature import TINY
 from torch import Tensor
 
-from keepsight.nn.hiera import HieraConfig
-from keepsight.nn.sam2 import Sam2, Sam2Config
+from keepsight.nn.sam2 import Sam2
 from keepsight.weights.keys import META
-
-TINY = Sam2Config(
-    encoder=HieraConfig(width=16, heads=1, stages=(1, 1, 2, 1), global_blocks=(3,), background=(4, 4)),
-    image_size=64,
-    width=32,
-    memory_width=16,
-    attention_layers=2,
-    attention_ffn=32,
-    decoder_mlp=32,
-)
 
 
 @pytest.fixture(scope="session")

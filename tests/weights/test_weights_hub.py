@@ -5,7 +5,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from conftest import TINY
+from tests.weights.miniature import TINY
 
 from keepsight.errors import WeightsError
 from keepsight.nn.sam2 import Sam2

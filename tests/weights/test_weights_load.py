@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import TINY
 from safetensors.torch import save_file
+from tests.weights.miniature import TINY
 from torch import Tensor
 
 from keepsight.errors import UnknownModelError, UsageError, WeightsError
@@ -176,13 +176,12 @@ class Malicious:
 
 def test_code_in_a_pickle_is_never_run(tmp_path: Path) -> None:
     marker = tmp_path / "ran"
-    for i, write in enumerate(
-        (torch.save, lambda obj, path: path.write_bytes(pickle.dumps(obj, protocol=2)))
-    ):
-        path = tmp_path / f"evil{i}.pt"
-        write({"model": {"a": Malicious(marker)}}, path)
-        with pytest.raises(WeightsError, match=r"evil\d\.pt.*(would run code|not a PyTorch checkpoint)"):
-            load(path)
+    content = {"model": {"a": Malicious(marker)}}
+    torch.save(content, tmp_path / "zip.pt")
+    (tmp_path / "bare.pt").write_bytes(pickle.dumps(content, protocol=2))
+    for name in ("zip", "bare"):
+        with pytest.raises(WeightsError, match=rf"{name}\.pt.*(would run code|not a PyTorch checkpoint)"):
+            load(tmp_path / f"{name}.pt")
     assert not marker.exists()
 
 

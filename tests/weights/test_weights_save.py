@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import TINY
 from safetensors import safe_open
+from tests.weights.miniature import TINY
 
 from keepsight.errors import OutputError, UsageError, WeightsError
 from keepsight.nn.efficientnet import EfficientNetConfig

@@ -4,7 +4,7 @@ import errno
 from dataclasses import dataclass
 from pathlib import Path
 
-from huggingface_hub import hf_hub_download, snapshot_download
+from huggingface_hub import snapshot_download, try_to_load_from_cache
 from huggingface_hub.errors import (
     EntryNotFoundError,
     GatedRepoError,
@@ -42,7 +42,7 @@ class Hub:
     cache: Path | None = None
 
     def file(self, repository: str, name: str, *, otherwise: str = "") -> Path:
-        """One file of a repository, downloaded unless the cache has it.
+        """One file of a repository, downloaded unless the cache has it: published files do not change.
 
         Args:
             repository: "owner/name".
@@ -52,10 +52,15 @@ class Hub:
         Raises:
             WeightsError: no such repository or file, no permission, or neither network nor cached copy.
         """
-        try:
-            return Path(hf_hub_download(repository, name, endpoint=self.endpoint, cache_dir=self.cache))
-        except _FAILURES as error:
-            raise WeightsError(_message(repository, name, error, otherwise)) from error
+        cached = try_to_load_from_cache(repository, name, cache_dir=self.cache)
+        if isinstance(cached, str):
+            return Path(cached)
+        # Not hf_hub_download: without a network that retries for half a minute.
+        path = self._snapshot(repository, [name], otherwise) / name
+        if not path.exists():
+            missing = EntryNotFoundError(f"{repository} has no {name}")
+            raise WeightsError(_message(repository, name, missing, otherwise))
+        return path
 
     def folder(self, repository: str) -> Path:
         """The configurations and weights of a repository; pickled ones only where there are no others.
@@ -69,11 +74,11 @@ class Hub:
             if any(folder.glob(patterns[-1])):
                 return folder
         raise WeightsError(
-            f"The Hugging Face repository {repository!r} was expected to hold weights, .safetensors or .pt, at "
-            f"its top level, but holds none. Name a repository such as facebook/sam2.1-hiera-tiny."
+            f"The Hugging Face repository {repository!r} was expected to hold weights, .safetensors or .pt, "
+            f"at its top level, but holds none. Name a repository such as facebook/sam2.1-hiera-tiny."
         )
 
-    def _snapshot(self, repository: str, patterns: list[str]) -> Path:
+    def _snapshot(self, repository: str, patterns: list[str], otherwise: str = "") -> Path:
         try:
             return Path(
                 snapshot_download(
@@ -81,7 +86,7 @@ class Hub:
                 )
             )
         except _FAILURES as error:
-            raise WeightsError(_message(repository, "weights", error, "")) from error
+            raise WeightsError(_message(repository, patterns[-1], error, otherwise)) from error
 
 
 def _message(repository: str, name: str, error: BaseException, otherwise: str) -> str:
@@ -99,7 +104,10 @@ def _message(repository: str, name: str, error: BaseException, otherwise: str) -
             f"spelling; for a private one run `hf auth login` or set HF_TOKEN.{also}"
         )
     if isinstance(error, EntryNotFoundError) and not isinstance(error, LocalEntryNotFoundError):
-        return f"{wanted}: the repository has no such file. Look at its list of files, and pass a path.{also}"
+        return (
+            f"{wanted}: the repository has no such file, or cannot be reached now. Check the network and its "
+            f"list of files.{also}"
+        )
     detail = " ".join(str(error.__cause__ or error).split())[:200]
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EACCES, errno.EROFS):
         return (
