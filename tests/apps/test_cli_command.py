@@ -283,7 +283,7 @@ def test_showing_help_loads_no_heavy_library() -> None:
 def test_models_are_listed(call: Call) -> None:
     code, out, _ = call("models")
     assert code == 0
-    for name in ("pocket", "sam2.1_hiera_tiny", "Apache-2.0"):
+    for name in ("pocket", "facebook/sam2.1-hiera-base-plus", "1024", "Apache-2.0"):
         assert name in out
 
 

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Annotated
 
 import typer
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
@@ -128,9 +129,11 @@ def _models() -> None:
     """List the models that `--model` knows by name."""
     from keepsight.weights.catalogue import CATALOGUE
 
-    table = Table("name", "source", "licence", title="Models that --model knows by name")
-    for name, checkpoint in CATALOGUE.items():
-        table.add_row(name, checkpoint.source, checkpoint.licence)
+    table = Table("name", "weights", "input", "licence", box=SIMPLE, padding=(0, 1, 0, 0))
+    with _Reporting(debug=False):
+        for name, checkpoint in CATALOGUE.items():
+            origin = checkpoint.repository or checkpoint.source
+            table.add_row(name, origin, str(checkpoint.config.image_size), checkpoint.licence)
     Console().print(table)
 
 
