@@ -29,14 +29,17 @@ META_YAML = {
 }
 
 
-def randomise(module: nn.Module, seed: int) -> None:
-    """Draws weights that keep signals alive; zeros and 1e-6 scales would hide mistakes."""
+def randomise(module: nn.Module, seed: int, gain: float = 1.0) -> None:
+    """Draws weights that keep signals alive; zeros and 1e-6 scales would hide mistakes.
+
+    A gain above 1 makes attention sharp, so that it matters what is remembered.
+    """
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in module.parameters():
             noise = torch.randn(parameter.shape, generator=generator)
             if parameter.dim() > 1:
-                parameter.copy_(noise / parameter[0].numel() ** 0.5)
+                parameter.copy_(gain * noise / parameter[0].numel() ** 0.5)
             else:
                 parameter.add_(0.1 * noise)
 
@@ -56,7 +59,7 @@ def tiny_overrides(encoder: HieraConfig = TINY_ENCODER, image_size: int = IMAGE_
     ]
 
 
-def meta_predictor(yaml: str, overrides: list[str], seed: int = 0) -> Any:
+def meta_predictor(yaml: str, overrides: list[str], seed: int = 0, gain: float = 1.0) -> Any:
     """Meta's video predictor with random weights; corrected frames condition, as with us."""
     from sam2.build_sam import build_sam2_video_predictor
 
@@ -68,7 +71,7 @@ def meta_predictor(yaml: str, overrides: list[str], seed: int = 0) -> Any:
             "++model.add_all_frames_to_correct_as_cond=true",
         ],
     )
-    randomise(predictor, seed)
+    randomise(predictor, seed, gain)
     return predictor
 
 

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from keepsight.nn.io import ImageFeatures, InputSpec, MaskCandidates, MemoryBatch, PromptBatch
+from keepsight.types import FrameResult, ObjectResult, Points, Prompt
 
 SIZE = 64
 GRID = 16  # side of the mask logits
@@ -98,3 +99,26 @@ def centre(i: int, index: int) -> tuple[int, int]:
     """A pixel inside square `i`."""
     x, y = place(i, index)
     return x + 6, y + 6
+
+
+def click(i: int, index: int = 0) -> dict[int, Prompt]:
+    """One click in the middle of square `i` as it lies on frame `index`."""
+    return {i: Points([centre(i, index)])}
+
+
+def same(a: FrameResult, b: FrameResult) -> bool:
+    """Whether two results name the same objects with the same masks and scores, bit for bit."""
+    return list(a) == list(b) and all(equal(a[i], b[i]) for i in a)
+
+
+def equal(a: ObjectResult, b: ObjectResult) -> bool:
+    return bool(np.array_equal(a.mask, b.mask)) and (a.score, a.presence) == (b.score, b.presence)
+
+
+def overlap(result: FrameResult, i: int) -> float:
+    """IoU of object `i` with square `i`."""
+    x, y = place(i, result.index)
+    truth = np.zeros((48, 80), dtype=np.bool_)
+    truth[y : y + 12, x : x + 12] = True
+    mask = result[i].mask
+    return float((mask & truth).sum() / (mask | truth).sum())

@@ -6,31 +6,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from toy import COLOURS, ToyNetwork, blob_frame, centre, place
 
 from keepsight.errors import PromptError, SourceError, UnknownObjectError, UsageError
 from keepsight.session import Session
-from keepsight.types import Box, FrameResult, Mask, ObjectResult, Points, Prompt
-
-
-def click(i: int, index: int = 0) -> dict[int, Prompt]:
-    return {i: Points([centre(i, index)])}
-
-
-def same(a: FrameResult, b: FrameResult) -> bool:
-    return list(a) == list(b) and all(equal(a[i], b[i]) for i in a)
-
-
-def equal(a: ObjectResult, b: ObjectResult) -> bool:
-    return bool(np.array_equal(a.mask, b.mask)) and (a.score, a.presence) == (b.score, b.presence)
-
-
-def overlap(result: FrameResult, i: int) -> float:
-    x, y = place(i, result.index)
-    truth = np.zeros((48, 80), dtype=np.bool_)
-    truth[y : y + 12, x : x + 12] = True
-    mask = result[i].mask
-    return float((mask & truth).sum() / (mask | truth).sum())
+from keepsight.types import Box, Mask, Points, Prompt
+from toy import COLOURS, ToyNetwork, blob_frame, centre, click, equal, overlap, same
 
 
 def test_follows_objects_and_says_when_one_is_gone() -> None:
@@ -223,11 +203,11 @@ def test_bad_frames_and_calls_out_of_order() -> None:
     with pytest.raises(SourceError, match="float64"):
         session.step(np.zeros((48, 80, 3)))  # type: ignore[arg-type]
     session.step(blob_frame(0), click(1))
-    with pytest.raises(SourceError, match="80x48.*like those before it.*9x9"):
+    with pytest.raises(SourceError, match=r"80x48.*like those before it.*9x9"):
         session.step(np.zeros((9, 9, 3), np.uint8))
     with pytest.raises(UnknownObjectError, match=r"one of \[1\], but got 7"):
         session.remove(7)
-    with pytest.raises(UsageError, match="Session.snapshot"):
+    with pytest.raises(UsageError, match=r"Session\.snapshot"):
         session.restore({})  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="load_model"):
         Session("pocket")  # type: ignore[arg-type]

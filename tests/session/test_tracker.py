@@ -4,8 +4,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_session import blob_frame, centre, click, overlap, same
-from toy import ToyNetwork
 
 from keepsight.api.archive import StateArchive
 from keepsight.api.tracker import VideoTracker
@@ -13,6 +11,7 @@ from keepsight.api.tracking import track
 from keepsight.errors import FrameIndexError, PromptError, UnknownObjectError, UsageError
 from keepsight.session import Session
 from keepsight.types import Box, FrameResult, Mask, Points
+from toy import ToyNetwork, blob_frame, centre, click, overlap, same
 
 LENGTH = 40
 FRAMES = [blob_frame(index) for index in range(LENGTH)]
@@ -23,9 +22,7 @@ def tracker(**options: Any) -> VideoTracker:
 
 
 def all_same(a: list[FrameResult], b: list[FrameResult]) -> bool:
-    return [r.index for r in a] == [r.index for r in b] and all(
-        same(x, y) for x, y in zip(a, b, strict=True)
-    )
+    return [r.index for r in a] == [r.index for r in b] and all(same(x, y) for x, y in zip(a, b, strict=True))
 
 
 def test_a_file_gives_what_the_same_frames_give_live() -> None:
@@ -61,9 +58,10 @@ def test_stopping_and_going_on_is_as_if_never_stopped() -> None:
             video.prompt(0, 2, points=[centre(2, 0)])
         expected = list(whole.propagate())
         got = list(parts.propagate(stop=13))
-        interrupted = parts.propagate(start=13)
-        got += [next(interrupted) for _ in range(8)]
-        interrupted.close()
+        for result in parts.propagate(start=13):
+            got.append(result)
+            if result.index == 20:
+                break
         got += list(parts.propagate(start=21))
         assert all_same(got, expected)
 
@@ -112,9 +110,9 @@ def test_undo_takes_back_prompts_and_removals_with_all_that_followed() -> None:
         np.testing.assert_array_equal(again[1].mask, expected[20][1].mask)
         video.undo()
         video.remove(1)
-        assert video.object_ids == ()
+        assert list(video.object_ids) == []
         video.undo()
-        assert video.object_ids == (1,)
+        assert list(video.object_ids) == [1]
         assert all_same(list(video.propagate()), expected)
         video.undo()
         with pytest.raises(UsageError, match="none"):

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from keepsight.nn.layers.mlp import Mlp
+from keepsight.nn.layers.position import Derived
 
 __all__ = ["HieraConfig", "HieraEncoder"]
 
@@ -106,11 +107,15 @@ class _WindowAttention(nn.Module):
         q, k, v = self.qkv(x).chunk(3, dim=-1)
         if self.plan.pool:
             q = _pool(q)
-        size = q.shape[1:3]
-        q, k, v = (t.flatten(1, 2).unflatten(-1, (self.plan.heads, -1)).transpose(1, 2) for t in (q, k, v))
-        mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
-        out: Tensor = self.out(mixed.unflatten(1, size))
+        shape = q.shape
+        q, k, v = (self._heads(t) for t in (q, k, v))
+        mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(shape)
+        out: Tensor = self.out(mixed)
         return out
+
+    def _heads(self, x: Tensor) -> Tensor:
+        """(B, H, W, out) -> (B, heads, H * W, out / heads)."""
+        return x.reshape(len(x), x.shape[1] * x.shape[2], self.plan.heads, -1).transpose(1, 2)
 
 
 class _Block(nn.Module):
@@ -148,13 +153,16 @@ class HieraTrunk(nn.Module):
         self.window_position = nn.Parameter(
             torch.zeros(1, config.width, config.windows[0], config.windows[0])
         )
+        self._places = Derived()
         self.blocks = nn.ModuleList(_Block(plan) for plan in _plan(config))
         self.ends = frozenset(end - 1 for end in accumulate(config.stages))
 
     def forward(self, pixels: Tensor) -> list[Tensor]:
         """(B, 3, S, S) -> the stages' maps (B, C, H, W) at strides 4, 8, 16, 32."""
         x = self.patches(pixels)
-        x = (x + self._positions((x.shape[2], x.shape[3]))).permute(0, 2, 3, 1)
+        size = (x.shape[2], x.shape[3])
+        weights = (self.position, self.window_position)
+        x = (x + self._places.get(weights, size, lambda: self._positions(size))).permute(0, 2, 3, 1)
         stages = []
         for i, block in enumerate(self.blocks):
             x = block(x)

@@ -170,7 +170,8 @@ class Sam2(nn.Module):
         size = (self.config.image_size, self.config.image_size)
         sharp = F.interpolate(logits, size=size, mode="bilinear", align_corners=False)
         probabilities = (sharp > 0).float() if prompted else sharp.sigmoid()
-        maps = self.memory_encoder(features.embedding, probabilities).flatten(2).transpose(1, 2)
+        encoded: Tensor = self.memory_encoder(features.embedding, probabilities)
+        maps = encoded.flatten(2).transpose(1, 2)
         if self.absent_memory is not None:
             maps = maps + (presence <= 0)[..., None].to(maps.dtype) * self.absent_memory
         if self.matching is not None:
@@ -181,7 +182,8 @@ class Sam2(nn.Module):
         """The embedding (B, C, h, w) after looking at each object's memory."""
         embedding = features.embedding
         if self.matching is not None:
-            plain, extra = memory.maps.split([self.config.memory_width, self.matching.extra_width], dim=-1)
+            plain = memory.maps[..., : self.config.memory_width]
+            extra = memory.maps[..., self.config.memory_width :]
             embedding = embedding + self.matching.read(features, extra, plain)
             memory = memory._replace(maps=plain)
         out: Tensor = self.memory_attention(embedding, self._tokens(features, memory))
@@ -219,7 +221,7 @@ class Sam2(nn.Module):
         sparse, dense = self.prompt_encoder(prompts)
         dense = (embedding + dense).expand(len(sparse), -1, -1, -1)
         height, width = embedding.shape[2:]
-        places = self.prompt_encoder.position.grid(height, width).to(self.dtype)
+        places = self.prompt_encoder.position.grid(height, width)
         out: Decoded = self.mask_decoder(
             dense, features.fine, features.middle, sparse, places, multimask=multimask
         )

@@ -33,7 +33,7 @@ class Attention(nn.Module):
         return self._mix(self.query(queries), self.key(keys), self.value(values))
 
     def _mix(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        q, k, v = (x.unflatten(-1, (self.heads, -1)).transpose(1, 2) for x in (q, k, v))
+        q, k, v = (x.reshape(len(x), x.shape[1], self.heads, -1).transpose(1, 2) for x in (q, k, v))
         mixed = F.scaled_dot_product_attention(q, k, v)
         out: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
         return out

@@ -4,13 +4,14 @@ The tables depend on sizes alone, so they are made once per size, device and typ
 """
 
 import math
+from collections.abc import Callable, Hashable
 from functools import lru_cache
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["FourierPosition", "Rotation", "axial_rotation", "rotate", "sine_grid", "sine_time"]
+__all__ = ["Derived", "FourierPosition", "Rotation", "axial_rotation", "rotate", "sine_grid", "sine_time"]
 
 TEMPERATURE = 10000.0
 
@@ -51,6 +52,7 @@ class FourierPosition(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.register_buffer("gaussian", torch.randn(2, channels // 2))
+        self._grids = Derived()
 
     def forward(self, places: Tensor) -> Tensor:
         """Encodes (..., 2) x, y positions of 0..1 into (..., channels), in float32."""
@@ -58,13 +60,16 @@ class FourierPosition(nn.Module):
         return torch.cat((angles.sin(), angles.cos()), dim=-1)
 
     def grid(self, height: int, width: int) -> Tensor:
-        """Encodes the pixel centres of a grid: (1, channels, height, width), float32."""
+        """Encodes the pixel centres of a grid: (1, channels, height, width), of the buffer's type."""
+        return self._grids.get((self.gaussian,), (height, width), lambda: self._grid(height, width))
+
+    def _grid(self, height: int, width: int) -> Tensor:
         device = self.gaussian.device
         rows = (torch.arange(height, device=device) + 0.5) / height
         columns = (torch.arange(width, device=device) + 0.5) / width
         y, x = torch.meshgrid(rows, columns, indexing="ij")
         places: Tensor = self(torch.stack((x, y), dim=-1))
-        return places.permute(2, 0, 1)[None]
+        return places.permute(2, 0, 1)[None].to(self.gaussian.dtype)
 
 
 class Rotation(NamedTuple):
@@ -108,4 +113,30 @@ def rotate(x: Tensor, rotation: Rotation) -> Tensor:
     """
     first, second = x.chunk(2, dim=-1)
     cos, sin = rotation
-    return torch.cat((first * cos - second * sin, first * sin + second * cos), dim=-1)
+    turned = (torch.addcmul(first * cos, second, sin, value=-1), torch.addcmul(first * sin, second, cos))
+    return torch.cat(turned, dim=-1)
+
+
+class Derived:
+    """A table made of weights, made again only when the weights have changed.
+
+    It holds nothing of any image, so a network that keeps one is still a function of its arguments.
+    """
+
+    def __init__(self) -> None:
+        self._key: object = None
+        self._table: Tensor | None = None
+
+    def get(self, weights: tuple[Tensor, ...], detail: Hashable, make: Callable[[], Tensor]) -> Tensor:
+        """The table for these weights and whatever else it depends on; always made afresh in training."""
+        if torch.is_grad_enabled() and any(w.requires_grad for w in weights):
+            return make()
+        key = (detail, *((w.data_ptr(), _version(w), w.dtype) for w in weights))
+        if self._table is None or self._key != key:
+            with torch.inference_mode(False), torch.no_grad():
+                self._key, self._table = key, make()
+        return self._table
+
+
+def _version(weight: Tensor) -> int:
+    return 0 if weight.is_inference() else weight._version
