@@ -125,9 +125,9 @@ class MaskDecoder(nn.Module):
             places.flatten(2).transpose(1, 2),
         )
         mask_tokens = tokens[:, 2 : 2 + MASKS]
-        upscaled = self._upscale(image.transpose(1, 2).unflatten(2, embedding.shape[2:]), fine, middle)
+        upscaled = self._upscale(image.transpose(1, 2).reshape(embedding.shape), fine, middle)
         weights = torch.stack([net(mask_tokens[:, i]) for i, net in enumerate(self.hypernetworks)], dim=1)
-        logits = (weights @ upscaled.flatten(2)).unflatten(2, upscaled.shape[2:]).float()
+        logits = torch.einsum("bmc,bchw->bmhw", weights, upscaled).float()
         ious = self.iou_head(tokens[:, 1]).sigmoid().float()
         presence = self.presence_head(tokens[:, 0]).float()
         if multimask:

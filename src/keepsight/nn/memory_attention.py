@@ -73,5 +73,5 @@ class MemoryAttention(nn.Module):
         x = (embedding + 0.1 * place).flatten(2).transpose(1, 2)
         for layer in self.layers:
             x = layer(x, memory, (height, width))
-        out: Tensor = self.norm(x).transpose(1, 2).unflatten(2, (height, width))
-        return out
+        out: Tensor = self.norm(x)
+        return out.transpose(1, 2).reshape(len(out), channels, height, width)

@@ -37,7 +37,7 @@ class _FuserBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, h, w) -> the same shape."""
-        pixels = self.norm(self.depthwise(x)).permute(0, 2, 3, 1)
+        pixels: Tensor = self.norm(self.depthwise(x)).permute(0, 2, 3, 1)
         pixels = self.scale * self.contract(F.gelu(self.expand(pixels)))
         return x + pixels.permute(0, 3, 1, 2)
 

@@ -49,6 +49,7 @@ class PromptEncoder(nn.Module):
         # SAM was trained with one padding point after the clicks; the decoder expects to see it.
         points = torch.cat((points, points.new_zeros(len(points), 1, 2)), dim=1)
         labels = torch.cat((labels, labels.new_full((len(labels), 1), PADDING)), dim=1)
-        places = self.position((points + 0.5) / self.image_size)
+        places: Tensor = self.position((points + 0.5) / self.image_size)
         places = places * (labels != PADDING)[..., None]
-        return (places + self.label_embedding(labels + 1)).to(self.no_mask.dtype)
+        kinds: Tensor = self.label_embedding(labels + 1)
+        return (places + kinds).to(self.no_mask.dtype)

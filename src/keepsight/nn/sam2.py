@@ -18,6 +18,7 @@ from keepsight.nn.mask_decoder import Decoded, MaskDecoder
 from keepsight.nn.matching import MatchingConfig, MatchingRead
 from keepsight.nn.memory_attention import MemoryAttention, MemoryTokens
 from keepsight.nn.memory_encoder import MemoryEncoder
+from keepsight.nn.prompt_drawing import draw_prompts
 from keepsight.nn.prompt_encoder import PADDING, PromptEncoder
 
 __all__ = ["VARIANTS", "Sam2", "Sam2Config"]
@@ -49,6 +50,7 @@ class Sam2Config:
         pointer_time: whether pointers carry their (signed) distance in time; SAM 2.1 does, SAM 2 does not.
         absence_in_memory: whether memory maps of absent objects are marked; SAM 2.1 does, SAM 2 does not.
         matching: an extra read that compares image features directly; None in SAM 2.
+        drawn_prompts: whether boxes and clicks are also drawn into the mask shown to the decoder; not in SAM 2.
     """
 
     encoder: HieraConfig | EfficientNetConfig = field(default_factory=HieraConfig)
@@ -65,6 +67,7 @@ class Sam2Config:
     pointer_time: bool = True
     absence_in_memory: bool = True
     matching: MatchingConfig | None = None
+    drawn_prompts: bool = False
 
 
 def _encoder(config: Sam2Config) -> HieraEncoder | EfficientNetEncoder:
@@ -143,6 +146,9 @@ class Sam2(nn.Module):
             embedding = self._condition(features, memory)
         if prompts is None:
             prompts = self._no_prompts(len(embedding))
+        elif self.config.drawn_prompts:
+            height, width = (4 * side for side in embedding.shape[2:])
+            prompts = draw_prompts(prompts, (height, width), self.config.image_size)
         decoded = self._decode(features, embedding, prompts, multimask=multimask)
         present = decoded.presence > presence_threshold
         logits = torch.where(present[..., None, None], decoded.logits, ABSENT_LOGIT)
@@ -221,7 +227,7 @@ class Sam2(nn.Module):
         sparse, dense = self.prompt_encoder(prompts)
         dense = (embedding + dense).expand(len(sparse), -1, -1, -1)
         height, width = embedding.shape[2:]
-        places = self.prompt_encoder.position.grid(height, width)
+        places = self.prompt_encoder.position.grid(height, width).to(self.dtype)
         out: Decoded = self.mask_decoder(
             dense, features.fine, features.middle, sparse, places, multimask=multimask
         )

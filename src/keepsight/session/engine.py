@@ -160,7 +160,7 @@ class Engine(Generic[S]):
         rows = [
             row
             for chunk in _chunks(masks)
-            for row in _rows(self.network.adopt_mask(features, torch.cat(chunk)))
+            for row in _rows(self.network.adopt_mask(features, torch.cat(tuple(chunk))))
         ]
         return dict(zip(clicks, rows, strict=True))
 
