@@ -132,3 +132,40 @@ def write_jpegs(frames: list[npt.NDArray[np.uint8]], folder: Path) -> list[npt.N
         Image.fromarray(frame).save(folder / f"{i:05d}.jpg", quality=95)
         decoded.append(np.array(Image.open(folder / f"{i:05d}.jpg").convert("RGB")))
     return decoded
+
+
+def transformers_model(folder: Path, encoder: HieraConfig, *, sam21: bool = True) -> Any:
+    """transformers' port with random weights and a small image encoder, also written as a repository is."""
+    import transformers
+
+    trunk = transformers.Sam2HieraDetConfig(
+        hidden_size=encoder.width,
+        image_size=[IMAGE_SIZE, IMAGE_SIZE],
+        blocks_per_stage=list(encoder.stages),
+        embed_dim_per_stage=list(encoder.channels),
+        global_attention_blocks=list(encoder.global_blocks),
+        window_positional_embedding_background_size=list(encoder.background),
+    )
+    vision = transformers.Sam2VisionConfig(
+        backbone_config=trunk,
+        backbone_channel_list=list(encoder.channels[::-1]),
+        backbone_feature_sizes=[[32, 32], [16, 16], [8, 8]],
+    )
+    config = transformers.Sam2VideoConfig(
+        vision_config=vision,
+        prompt_encoder_config={"image_size": IMAGE_SIZE},
+        image_size=IMAGE_SIZE,
+        memory_attention_rope_feat_sizes=[8, 8],
+        enable_occlusion_spatial_embedding=sam21,
+        enable_temporal_pos_encoding_for_object_pointers=sam21,
+    )
+    torch.manual_seed(0)
+    model = transformers.Sam2VideoModel(config).eval()
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.05 * torch.randn(parameter.shape, generator=generator))
+    twin = model.prompt_encoder.shared_embedding.positional_embedding
+    twin.copy_(model.shared_image_embedding.positional_embedding)
+    model.save_pretrained(folder)
+    return model

@@ -14,7 +14,7 @@ from keepsight.apps.cli.command import run
 from keepsight.errors import OutputError, PromptError, SourceError
 
 if TYPE_CHECKING:
-    from apps.conftest import StandIn
+    from tests.apps.conftest import StandIn
 
 Call = Callable[..., "tuple[int, str, str]"]
 

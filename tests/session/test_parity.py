@@ -12,12 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-
-from keepsight.api.tracker import VideoTracker
-from keepsight.nn.sam2 import Sam2
-from keepsight.session import Session
-from keepsight.types import Box, FrameResult, Mask, Points
-from oracle import (
+from tests.oracle import (
     float32_memory,
     meta_predictor,
     moving_texture,
@@ -26,6 +21,11 @@ from oracle import (
     tiny_overrides,
     write_jpegs,
 )
+
+from keepsight.api.tracker import VideoTracker
+from keepsight.nn.sam2 import Sam2
+from keepsight.session import Session
+from keepsight.types import Box, FrameResult, Mask, Points
 
 pytest.importorskip("sam2", reason="needs Meta's sam2 package (rf-sam-2, in the test extra)")
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:sam2", "ignore::DeprecationWarning")

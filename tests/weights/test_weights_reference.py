@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.oracle import transformers_model
 
 from keepsight.nn.hiera import HieraConfig
 from keepsight.nn.io import PromptBatch
@@ -57,45 +58,10 @@ def test_metas_checkpoint_of_every_size_loads_and_converts_back(
 SMALL = HieraConfig(width=16, heads=1, stages=(1, 1, 2, 1), global_blocks=(3,), background=(4, 4))
 
 
-def transformers_folder(folder: Path, *, sam21: bool = True) -> Any:
-    """Writes what a repository of transformers' holds, with a small image encoder."""
-    transformers = pytest.importorskip("transformers")
-    trunk = transformers.Sam2HieraDetConfig(
-        hidden_size=16,
-        image_size=[128, 128],
-        blocks_per_stage=list(SMALL.stages),
-        embed_dim_per_stage=list(SMALL.channels),
-        global_attention_blocks=list(SMALL.global_blocks),
-        window_positional_embedding_background_size=[4, 4],
-    )
-    vision = transformers.Sam2VisionConfig(
-        backbone_config=trunk,
-        backbone_channel_list=list(SMALL.channels[::-1]),
-        backbone_feature_sizes=[[32, 32], [16, 16], [8, 8]],
-    )
-    config = transformers.Sam2VideoConfig(
-        vision_config=vision,
-        prompt_encoder_config={"image_size": 128},
-        image_size=128,
-        memory_attention_rope_feat_sizes=[8, 8],
-        enable_occlusion_spatial_embedding=sam21,
-        enable_temporal_pos_encoding_for_object_pointers=sam21,
-    )
-    torch.manual_seed(0)
-    model = transformers.Sam2VideoModel(config).eval()
-    generator = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(0.05 * torch.randn(parameter.shape, generator=generator))
-    twin = model.prompt_encoder.shared_embedding.positional_embedding
-    twin.copy_(model.shared_image_embedding.positional_embedding)
-    model.save_pretrained(folder)
-    return model
-
-
 @pytest.mark.parametrize("sam21", [True, False])
 def test_transformers_folder_computes_what_transformers_computes(tmp_path: Path, *, sam21: bool) -> None:
-    model = transformers_folder(tmp_path, sam21=sam21)
+    pytest.importorskip("transformers")
+    model = transformers_model(tmp_path, SMALL, sam21=sam21)
     network = load_network(tmp_path, device="cpu", dtype="float32")
     assert network.config == Sam2Config(
         encoder=SMALL, image_size=128, pointer_time=sam21, absence_in_memory=sam21

@@ -17,6 +17,7 @@ from keepsight.session.engine import Engine
 from keepsight.session.state import SessionState, Track
 from keepsight.transforms import logits_to_frame
 from keepsight.types import Frame, FrameResult, ImageArray, ObjectResult, Prompt
+from keepsight.video.images import as_rgb
 
 __all__ = ["Session"]
 
@@ -103,10 +104,10 @@ class Session:
             time: the frame's time in seconds, handed through to the result.
 
         Raises:
-            SourceError: the image is not an RGB image or not of the session's size.
+            SourceError: the image is no picture or not of the session's size.
             PromptError: a prompt does not fit the frame; the session is as it was before the call.
         """
-        frame = Frame(self.next_index, time, _rgb(image))
+        frame = Frame(self.next_index, time, as_rgb(image, f"frame {self.next_index}"))
         size = self._checked_size(frame.image)
         clicks = {i: Clicks.of(p, size) for i, p in _checked_ids(prompts).items()}
         with torch.inference_mode():
@@ -232,14 +233,3 @@ def _checked_ids(prompts: Mapping[int, Prompt] | None) -> Mapping[int, Prompt]:
         if isinstance(object_id, bool) or not isinstance(object_id, int | np.integer) or object_id < 0:
             raise PromptError(f"Expected object ids that are integers from 0, but got {object_id!r}.")
     return prompts
-
-
-def _rgb(image: ImageArray | Image.Image) -> ImageArray:
-    if isinstance(image, Image.Image):
-        return np.array(image.convert("RGB"))
-    if isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3:
-        return image
-    came = f"{image.dtype} of shape {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
-    raise SourceError(
-        f"Expected an RGB frame, a uint8 array of shape (height, width, 3) or a PIL image, but got {came}."
-    )
