@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 import torch
-from tests.oracle import META_YAML, meta_predictor, ours_like
 from torch import Tensor
 
 from keepsight.nn.io import ImageFeatures, MemoryBatch, MemoryView, PromptBatch
 from keepsight.nn.sam2 import VARIANTS, Sam2
+from tests.oracle import META_YAML, meta_predictor, ours_like
 
 pytest.importorskip("sam2", reason="needs Meta's sam2 package (rf-sam-2, in the test extra)")
 pytestmark = [

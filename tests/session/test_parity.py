@@ -12,6 +12,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+
+from keepsight.api.tracker import VideoTracker
+from keepsight.nn.sam2 import Sam2
+from keepsight.session import Session
+from keepsight.types import Box, FrameResult, Mask, Points
 from tests.oracle import (
     float32_memory,
     meta_predictor,
@@ -21,11 +26,6 @@ from tests.oracle import (
     tiny_overrides,
     write_jpegs,
 )
-
-from keepsight.api.tracker import VideoTracker
-from keepsight.nn.sam2 import Sam2
-from keepsight.session import Session
-from keepsight.types import Box, FrameResult, Mask, Points
 
 pytest.importorskip("sam2", reason="needs Meta's sam2 package (rf-sam-2, in the test extra)")
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:sam2", "ignore::DeprecationWarning")

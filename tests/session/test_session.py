@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tests.toy import COLOURS, ToyNetwork, blob_frame, centre, click, equal, overlap, same
 
 from keepsight.errors import PromptError, SourceError, UnknownObjectError, UsageError
 from keepsight.session import Session
 from keepsight.types import Box, Mask, Points, Prompt
+from tests.toy import COLOURS, ToyNetwork, blob_frame, centre, click, equal, overlap, same
 
 
 def test_follows_objects_and_says_when_one_is_gone() -> None:

@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.toy import ToyNetwork, blob_frame, centre, click, overlap, same
 
 from keepsight.api.archive import StateArchive
 from keepsight.api.tracker import VideoTracker
@@ -12,6 +11,7 @@ from keepsight.api.tracking import track
 from keepsight.errors import FrameIndexError, PromptError, UnknownObjectError, UsageError
 from keepsight.session import Session
 from keepsight.types import Box, FrameResult, Mask, Points
+from tests.toy import ToyNetwork, blob_frame, centre, click, overlap, same
 
 LENGTH = 40
 FRAMES = [blob_frame(index) for index in range(LENGTH)]

@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.oracle import IMAGE_SIZE, moving_texture, transformers_model
 
 from keepsight.nn.hiera import HieraConfig
 from keepsight.session import Session
 from keepsight.transforms import image_to_input
 from keepsight.types import Points
 from keepsight.weights.load import load_network
+from tests.oracle import IMAGE_SIZE, moving_texture, transformers_model
 
 transformers = pytest.importorskip("transformers", reason="needs transformers (in the test extra)")
 

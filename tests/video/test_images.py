@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from tests.video.film import number_in, numbered
 
 from keepsight.errors import FrameIndexError, SourceError
 from keepsight.video import as_rgb, open_source
 from keepsight.video.images import natural_key
 from keepsight.video.source import Picture
+from tests.video.film import number_in, numbered
 
 FORMATS = ["jpg", "jpeg", "JPG", "png", "webp", "tif", "tiff", "bmp"]
 

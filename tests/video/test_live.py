@@ -10,11 +10,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
-from tests.video.film import Film, number_in, numbered
 
 from keepsight.errors import SourceError
 from keepsight.types import Frame
 from keepsight.video import open_source
+from tests.video.film import Film, number_in, numbered
 
 
 class FakeCamera:

@@ -10,7 +10,6 @@ import pytest
 from av.video.stream import VideoStream
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.video.film import Film, number_in
 
 from keepsight.errors import FrameIndexError, SourceError, UsageError
 from keepsight.types import Frame
@@ -18,6 +17,7 @@ from keepsight.video import FrameSource, container, open_source
 from keepsight.video.container import VideoFile
 from keepsight.video.reel import Reel
 from keepsight.video.timeline import Timeline
+from tests.video.film import Film, number_in
 
 FILMS = {
     "b_frames.mp4": Film(),

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.weights.miniature import TINY
 from torch import Tensor
 
 from keepsight.nn.sam2 import Sam2
 from keepsight.weights.keys import META
+from tests.weights.miniature import TINY
 
 
 @pytest.fixture(scope="session")

@@ -5,13 +5,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from tests.weights.miniature import TINY
 
 from keepsight.errors import WeightsError
 from keepsight.nn.sam2 import Sam2
 from keepsight.weights.hub import Hub
 from keepsight.weights.load import load_network
 from keepsight.weights.save import save_network
+from tests.weights.miniature import TINY
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
-from tests.weights.miniature import TINY
 from torch import Tensor
 
 from keepsight.errors import UnknownModelError, UsageError, WeightsError
@@ -15,6 +14,7 @@ from keepsight.nn.io import ImageFeatures
 from keepsight.nn.sam2 import VARIANTS, Sam2
 from keepsight.weights.load import load_network
 from keepsight.weights.save import save_network
+from tests.weights.miniature import TINY
 
 MetaFile = Callable[..., Path]
 

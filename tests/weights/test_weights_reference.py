@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 import torch
-from tests.oracle import transformers_model
 
 from keepsight.nn.hiera import HieraConfig
 from keepsight.nn.io import PromptBatch
@@ -14,6 +13,7 @@ from keepsight.weights.config_meta import read_meta_config
 from keepsight.weights.config_transformers import read_transformers_config
 from keepsight.weights.keys import META
 from keepsight.weights.load import load_network
+from tests.oracle import transformers_model
 
 SIZES = {"t": "tiny", "s": "small", "b+": "base_plus", "l": "large"}
 

@@ -4,7 +4,6 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors import safe_open
-from tests.weights.miniature import TINY
 
 from keepsight.errors import OutputError, UsageError, WeightsError
 from keepsight.nn.efficientnet import EfficientNetConfig
@@ -14,6 +13,7 @@ from keepsight.weights.config_json import config_from_json, config_to_json
 from keepsight.weights.embedded import embedded_file
 from keepsight.weights.load import load_network
 from keepsight.weights.save import fingerprint, save_network
+from tests.weights.miniature import TINY
 
 CONVOLUTIONAL = replace(TINY, encoder=EfficientNetConfig(), matching=MatchingConfig(key_width=8))
 

@@ -1,0 +1,82 @@
+"""Resident memory between frame 50 and frame 500 of a tracked video, with 1 and with 8 objects.
+
+    python benchmarks/memory.py --model pocket
+    python benchmarks/memory.py --model sam2.1_hiera_tiny --image-size 256   # random weights, quicker
+
+The clip is read again from its start as often as needed; frames go through decoder, session and results as
+they do for a user.
+"""
+
+import argparse
+import json
+import resource
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+import torch
+
+import keepsight as ks
+from keepsight.nn.io import VideoNetwork
+from keepsight.nn.sam2 import VARIANTS, Sam2
+from keepsight.video import open_source
+
+CLIP = Path(__file__).parents[2] / "shared" / "data" / "videos" / "bedroom.mp4"
+EARLY, LATE = 50, 500
+
+
+def model(name: str, image_size: int | None) -> VideoNetwork:
+    """A catalogue model, or, with an image size, a published architecture with random weights."""
+    if image_size is None:
+        return ks.load_model(name, device="cpu")
+    torch.manual_seed(0)
+    network = Sam2(replace(VARIANTS[name], image_size=image_size))
+    return network.eval().requires_grad_(False)
+
+
+def frames(clip: Path) -> Iterator[ks.Frame]:
+    """The clip's frames, over and over."""
+    while True:
+        with open_source(str(clip)) as source:
+            yield from source
+
+
+def resident_mib() -> float:
+    """Resident memory of this process now, in MiB."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 2**20
+
+
+def measure(network: VideoNetwork, clip: Path, objects: int) -> dict[str, float]:
+    """Tracks to the late frame and compares what is resident then with the early frame."""
+    session = ks.Session(network)
+    measured: dict[str, float] = {"objects": objects}
+    for index, frame in enumerate(islice(frames(clip), LATE + 1)):
+        height, width = frame.image.shape[:2]
+        step = width / (objects + 1)
+        boxes = {
+            i: ks.Box(step * (i + 0.5), height * 0.3, step * (i + 1.4), height * 0.8) for i in range(objects)
+        }
+        session.step(frame.image, boxes if index == 0 else None)
+        if index in (EARLY, LATE):
+            measured[f"mib_at_{index}"] = round(resident_mib(), 1)
+    measured["growth_mib"] = round(measured[f"mib_at_{LATE}"] - measured[f"mib_at_{EARLY}"], 1)
+    return measured
+
+
+def main() -> None:
+    """Prints one line per number of objects."""
+    parser = argparse.ArgumentParser(description="Resident memory over 500 frames.")
+    parser.add_argument("--model", default="pocket")
+    parser.add_argument("--image-size", type=int, help="random weights at this input size")
+    parser.add_argument("--clip", type=Path, default=CLIP)
+    parser.add_argument("--objects", type=int, nargs="+", default=[1, 8])
+    given = parser.parse_args()
+    network = model(given.model, given.image_size)
+    for objects in given.objects:
+        print(json.dumps(measure(network, given.clip, objects)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
