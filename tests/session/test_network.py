@@ -30,7 +30,7 @@ def network() -> Sam2:
     randomise(network, seed=6)
     presence = network.mask_decoder.presence_head.layers[-1]
     assert isinstance(presence, torch.nn.Linear)
-    presence.bias += 2.0  # absent objects would prove nothing
+    presence.bias.add_(2.0)  # absent objects would prove nothing
     return network
 
 
