@@ -44,6 +44,14 @@ def randomise(module: nn.Module, seed: int, gain: float = 1.0) -> None:
                 parameter.add_(0.1 * noise)
 
 
+def favour_presence(network: Sam2, by: float) -> None:
+    """Shifts the presence logit, since random heads may call every object absent, which proves little."""
+    last = network.mask_decoder.presence_head.layers[-1]
+    assert isinstance(last, nn.Linear)
+    with torch.no_grad():
+        last.bias.add_(by)
+
+
 def tiny_overrides(encoder: HieraConfig = TINY_ENCODER, image_size: int = IMAGE_SIZE) -> list[str]:
     """Hydra overrides that turn Meta's tiny configuration into a much smaller one."""
     trunk = "++model.image_encoder.trunk"

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from keepsight.nn.io import MemoryBatch, MemoryView, PromptBatch
 from keepsight.nn.sam2 import Sam2
-from tests.oracle import IMAGE_SIZE, randomise, tiny_config
+from tests.oracle import IMAGE_SIZE, favour_presence, randomise, tiny_config
 
 FILE = Path(__file__).parent / "goldens.json"
 PLACES = 12  # values kept of every tensor, evenly spread
@@ -24,7 +24,7 @@ def stages() -> dict[str, Tensor]:
     torch.manual_seed(10)
     network = Sam2(tiny_config()).eval().requires_grad_(False)
     randomise(network, seed=11)
-    network.mask_decoder.presence_head.layers[-1].bias += 3.0  # absent objects would say nothing
+    favour_presence(network, by=3.0)
     generator = torch.Generator().manual_seed(12)
     network.prompt_encoder.position.gaussian.copy_(torch.randn(2, 128, generator=generator))
     first, second = torch.randn(2, 1, 3, IMAGE_SIZE, IMAGE_SIZE, generator=generator)

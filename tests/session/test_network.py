@@ -9,7 +9,7 @@ from keepsight.api.tracking import track
 from keepsight.nn.sam2 import Sam2
 from keepsight.session import Session
 from keepsight.types import Box, FrameResult, Mask, Points, Prompt
-from tests.oracle import moving_texture, randomise, tiny_config
+from tests.oracle import favour_presence, moving_texture, randomise, tiny_config
 from tests.toy import same
 
 FRAMES = moving_texture(20)
@@ -28,9 +28,7 @@ def network() -> Sam2:
     torch.manual_seed(5)
     network = Sam2(tiny_config()).eval().requires_grad_(False)
     randomise(network, seed=6)
-    presence = network.mask_decoder.presence_head.layers[-1]
-    assert isinstance(presence, torch.nn.Linear)
-    presence.bias.add_(2.0)  # absent objects would prove nothing
+    favour_presence(network, by=2.0)
     return network
 
 
