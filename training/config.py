@@ -16,4 +16,5 @@ POCKET = Sam2Config(
     decoder_mlp=256,
     pointer_time=False,
     matching=MatchingConfig(),
+    drawn_prompts=True,
 )

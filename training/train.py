@@ -56,7 +56,7 @@ class Recipe:
     def schedule(self, progress: float) -> Schedule:
         """Two frames with true memories at first, five frames with its own at last."""
         teacher = max(0.1, 1 - progress / 0.2)
-        for end, length in ((0.12, 2), (0.4, 3), (0.75, 4)):
+        for end, length in ((0.12, 2), (0.5, 3), (0.85, 4)):
             if progress < end:
                 return Schedule(length, teacher)
         return Schedule(5, teacher)
@@ -107,8 +107,10 @@ class Run:
 
 
 def trainable(model: nn.Module) -> dict[str, Tensor]:
-    """The parameters that training changes."""
-    return {name: p.detach().clone() for name, p in model.named_parameters() if p.requires_grad}
+    """The parameters that training changes, and what else was drawn at random when the network was made."""
+    learned = {name: p.detach().clone() for name, p in model.named_parameters() if p.requires_grad}
+    kept = model.state_dict().keys() - dict(model.named_parameters()).keys()
+    return learned | {name: model.state_dict()[name].clone() for name in kept}
 
 
 def level_scales(pool: ClipPool, random: np.random.Generator) -> list[tuple[Tensor, Tensor]]:
@@ -128,8 +130,10 @@ def average_model(average: dict[str, Tensor], scale: list[tuple[Tensor, Tensor]]
     model.load_state_dict(average, strict=False)
     with torch.no_grad():
         for lateral, (mean, deviation) in zip(encoder.laterals, scale, strict=True):
-            lateral.weight /= deviation[None].to(lateral.weight)
-            lateral.bias -= (lateral.weight.flatten(1) @ mean.flatten().to(lateral.weight)).to(lateral.bias)
+            assert isinstance(lateral, nn.Conv2d)  # narrows for the type checker
+            assert lateral.bias is not None
+            lateral.weight /= deviation[None]
+            lateral.bias -= lateral.weight.flatten(1) @ mean.flatten()
     return model.eval()
 
 
@@ -176,9 +180,8 @@ def take_step(run: Run, recipe: Recipe, pool: ClipPool) -> dict[str, float]:
     run.optimiser.step()
     run.optimiser.zero_grad(set_to_none=True)
     decay = min(recipe.average_decay, (1 + run.step) / (10 + run.step))
-    names = list(run.average)
-    current = dict(run.model.named_parameters())
-    torch._foreach_lerp_([run.average[n] for n in names], [current[n].detach() for n in names], 1 - decay)
+    current = {name: p.detach() for name, p in run.model.named_parameters() if p.requires_grad}
+    torch._foreach_lerp_([run.average[name] for name in current], list(current.values()), 1 - decay)
     run.step += 1
     run.seconds += time.monotonic() - started
     values = {name: float(value.detach()) for name, value in losses._asdict().items()}
