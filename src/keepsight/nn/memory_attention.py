@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from keepsight.nn.layers.attention import RotaryAttention
-from keepsight.nn.layers.position import axial_rotation, sine_grid
+from keepsight.nn.layers.position import Rotation, axial_rotation, sine_grid
 
 __all__ = ["MemoryAttention", "MemoryTokens"]
 
@@ -17,7 +17,6 @@ class MemoryTokens(NamedTuple):
     keys: Tensor  # (B, F * n + pointer tokens, memory_width): the values with their positions added
     values: Tensor  # (B, F * n + pointer tokens, memory_width)
     frames: int  # F
-    pointer_tokens: int
 
 
 class _Layer(nn.Module):
@@ -31,14 +30,11 @@ class _Layer(nn.Module):
         self.expand = nn.Linear(width, ffn)
         self.contract = nn.Linear(ffn, width)
 
-    def forward(self, x: Tensor, memory: MemoryTokens, grid: tuple[int, int]) -> Tensor:
+    def forward(self, x: Tensor, memory: MemoryTokens, rotation: Rotation) -> Tensor:
         """(1 or B, n, C) -> (B, n, C)."""
-        width, device, dtype = x.shape[-1], x.device, x.dtype
-        turn = axial_rotation(grid, 1, 0, width, device, dtype)
-        turn_memory = axial_rotation(grid, memory.frames, memory.pointer_tokens, width, device, dtype)
         normed = self.norm1(x)
-        x = x + self.self_attention(normed, normed, normed, turn, turn)
-        x = x + self.cross_attention(self.norm2(x), memory.keys, memory.values, turn, turn_memory)
+        x = x + self.self_attention(normed, normed, normed, rotation)
+        x = x + self.cross_attention(self.norm2(x), memory.keys, memory.values, rotation, memory.frames)
         out: Tensor = x + self.contract(F.relu(self.expand(self.norm3(x))))
         return out
 
@@ -71,7 +67,8 @@ class MemoryAttention(nn.Module):
         channels, height, width = embedding.shape[1:]
         place = sine_grid(height, width, channels, embedding.device, embedding.dtype)
         x = (embedding + 0.1 * place).flatten(2).transpose(1, 2)
+        rotation = axial_rotation(height, width, channels, x.device, x.dtype)
         for layer in self.layers:
-            x = layer(x, memory, (height, width))
+            x = layer(x, memory, rotation)
         out: Tensor = self.norm(x)
         return out.transpose(1, 2).reshape(len(out), channels, height, width)

@@ -50,7 +50,7 @@ class Sam2Config:
         pointer_time: whether pointers carry their (signed) distance in time; SAM 2.1 does, SAM 2 does not.
         absence_in_memory: whether memory maps of absent objects are marked; SAM 2.1 does, SAM 2 does not.
         matching: an extra read that compares image features directly; None in SAM 2.
-        drawn_prompts: whether boxes and clicks are also drawn into the mask shown to the decoder; not in SAM 2.
+        drawn_prompts: whether boxes and clicks are also drawn into the mask prompt; not in SAM 2.
     """
 
     encoder: HieraConfig | EfficientNetConfig = field(default_factory=HieraConfig)
@@ -206,10 +206,10 @@ class Sam2(nn.Module):
         values = maps.flatten(1, 2)
         frames = memory.maps.shape[1]
         if memory.pointers.shape[1] == 0:
-            return MemoryTokens(keys, values, frames, 0)
+            return MemoryTokens(keys, values, frames)
         pointers, times = self._pointer_tokens(memory)
         keys = torch.cat((keys, pointers + times), dim=1)
-        return MemoryTokens(keys, torch.cat((values, pointers), dim=1), frames, pointers.shape[1])
+        return MemoryTokens(keys, torch.cat((values, pointers), dim=1), frames)
 
     def _pointer_tokens(self, memory: MemoryBatch) -> tuple[Tensor, Tensor]:
         """Cuts each pointer into tokens of the memory's width: (B, P * C / memory_width, memory_width)."""

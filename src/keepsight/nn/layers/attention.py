@@ -57,11 +57,11 @@ class RotaryAttention(Attention):
         self.register_buffer("order", order, persistent=False)
 
     def forward(  # type: ignore[override]
-        self, queries: Tensor, keys: Tensor, values: Tensor, turn_queries: Rotation, turn_keys: Rotation
+        self, queries: Tensor, keys: Tensor, values: Tensor, rotation: Rotation, grids: int = 1
     ) -> Tensor:
-        """As `Attention`, with one rotation table for the queries and one for the keys."""
-        q = rotate(self._reordered(self.query, queries), turn_queries)
-        k = rotate(self._reordered(self.key, keys), turn_keys)
+        """As `Attention`; the queries lie on one grid, the keys on `grids` of them and some on none."""
+        q = rotate(self._reordered(self.query, queries), rotation, 1)
+        k = rotate(self._reordered(self.key, keys), rotation, grids)
         return self._mix(q.expand(len(k), -1, -1), k, self.value(values))
 
     def _reordered(self, layer: nn.Linear, x: Tensor) -> Tensor:

@@ -73,48 +73,50 @@ class FourierPosition(nn.Module):
 
 
 class Rotation(NamedTuple):
-    """Cosine and sine of each token's rotation angles, (tokens, channels / 2) each."""
+    """Cosine and sine of the rotation angles of a grid's tokens, (n, channels / 2) each."""
 
     cos: Tensor
     sin: Tensor
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=8)
 def axial_rotation(
-    grid: tuple[int, int], repeats: int, still: int, channels: int, device: torch.device, dtype: torch.dtype
+    height: int, width: int, channels: int, device: torch.device, dtype: torch.dtype
 ) -> Rotation:
     """Axial rotary encoding of a grid (RoPE for vision transformers, Heo et al. 2024).
 
-    Args:
-        grid: height and width; half the channel pairs turn with x, half with y.
-        repeats: how many grids follow one another, as memory frames do; each is turned alike.
-        still: how many tokens after them are not turned, as object pointers are not.
-        channels: width of the vectors to be rotated.
-        device: where the table lives.
-        dtype: its type.
+    Half of the channel pairs turn with x, half with y.
     """
-    height, width = grid
     with torch.inference_mode(False):
         speed = 1.0 / TEMPERATURE ** (torch.arange(0, channels, 4)[: channels // 4].float() / channels)
         token = torch.arange(height * width)
         x_angles = torch.outer((token % width).float(), speed)
         y_angles = torch.outer(torch.div(token, width, rounding_mode="floor").float(), speed)
-        angles = torch.cat((x_angles, y_angles), dim=-1).repeat(repeats, 1)
-        angles = torch.cat((angles, angles.new_zeros(still, channels // 2)))
+        angles = torch.cat((x_angles, y_angles), dim=-1)
         return Rotation(angles.cos().to(device, dtype), angles.sin().to(device, dtype))
 
 
-def rotate(x: Tensor, rotation: Rotation) -> Tensor:
-    """Turns vectors whose first half holds the pairs' first and whose second half their second numbers.
+def rotate(x: Tensor, rotation: Rotation, grids: int) -> Tensor:
+    """Turns vectors by their place on the grid, in place.
 
     Args:
-        x: (..., tokens, channels).
-        rotation: table for the same tokens.
+        x: (B, tokens, channels), contiguous; the first half of the channels holds the pairs' first, the
+            second half their second numbers.
+        rotation: table of one grid of n tokens.
+        grids: how many grids the sequence begins with, as memory frames do; the tokens after them, as
+            object pointers, are not turned.
+
+    Returns:
+        `x`.
     """
-    first, second = x.chunk(2, dim=-1)
     cos, sin = rotation
-    turned = (torch.addcmul(first * cos, second, sin, value=-1), torch.addcmul(first * sin, second, cos))
-    return torch.cat(turned, dim=-1)
+    half = x.shape[-1] // 2
+    turned = x[:, : grids * len(cos)].view(len(x), grids, len(cos), 2 * half)
+    first, second = turned[..., :half], turned[..., half:]
+    new_first = torch.addcmul(first * cos, second, sin, value=-1)
+    new_second = torch.addcmul(first * sin, second, cos)
+    turned[..., :half], turned[..., half:] = new_first, new_second
+    return x
 
 
 class Derived:
@@ -124,18 +126,19 @@ class Derived:
     """
 
     def __init__(self) -> None:
-        self._key: object = None
-        self._table: Tensor | None = None
+        # One attribute, so that threads that share the network never see half of a change.
+        self._made: tuple[object, Tensor] | None = None
 
     def get(self, weights: tuple[Tensor, ...], detail: Hashable, make: Callable[[], Tensor]) -> Tensor:
         """The table for these weights and whatever else it depends on; always made afresh in training."""
         if torch.is_grad_enabled() and any(w.requires_grad for w in weights):
             return make()
         key = (detail, *((w.data_ptr(), _version(w), w.dtype) for w in weights))
-        if self._table is None or self._key != key:
+        made = self._made
+        if made is None or made[0] != key:
             with torch.inference_mode(False), torch.no_grad():
-                self._key, self._table = key, make()
-        return self._table
+                self._made = made = (key, make())
+        return made[1]
 
 
 def _version(weight: Tensor) -> int:
