@@ -18,6 +18,9 @@ __all__ = ["MatchingConfig", "MatchingRead"]
 EVIDENCE_SIDE = 4  # the mask is remembered at this many sub-cells along each side of a memory cell
 NEAR_SHARPNESS = 5.0  # exp of this is the near read's penalty per squared frame side, before training
 
+# Penalties stop at 1e-20: products with denormal numbers take twenty times as long.
+STEEPEST = 46.0
+
 
 @dataclass(frozen=True)
 class MatchingConfig:
@@ -90,13 +93,18 @@ class MatchingRead(nn.Module):
             (B, C, h, w), to be added to the embedding.
         """
         height, width = features.embedding.shape[2:]
-        extra = extra.to(values.dtype)
+        frames, tokens = extra.shape[1:3]
         keys, evidence = extra[..., : self.key_width], extra[..., self.key_width :]
-        content = torch.cat((values, evidence), dim=-1).flatten(1, 2)
-        scores = self._keys(features) @ keys.flatten(1, 2).transpose(1, 2) / self.temperature
-        distances = squared_distances(height, width, scores.device, scores.dtype).repeat(1, extra.shape[1])
-        near = scores - self.nearness.exp() * distances
-        found = torch.cat((scores.softmax(dim=-1) @ content, near.softmax(dim=-1) @ content), dim=-1)
+        ones = torch.ones_like(evidence[..., :1])  # sums the weights along with what they weigh
+        content = torch.cat((values, evidence.to(values.dtype), ones.to(values.dtype)), dim=-1).flatten(1, 2)
+        cosines = self._keys(features) @ keys.to(values.dtype).flatten(1, 2).transpose(1, 2)
+        # Cosines are at most 1, so both softmaxes share one exponential that cannot overflow.
+        wide = ((cosines.float() - 1) / self.temperature).exp()
+        distances = squared_distances(height, width, wide.device, wide.dtype)
+        falloff = (-(self.nearness.float().exp() * distances).clamp(max=STEEPEST)).exp()
+        near = (wide.view(*wide.shape[:2], frames, tokens) * falloff[:, None]).flatten(2)
+        reads = [weights.to(values.dtype) @ content for weights in (wide, near)]
+        found = torch.cat([read[..., :-1] / read[..., -1:] for read in reads], dim=-1)
         out: Tensor = self.fuse(found).transpose(1, 2).unflatten(2, (height, width))
         return out
 
