@@ -346,7 +346,7 @@ def make_clip(sources: Sources, seed: int, index: int, length: int = 6, size: in
         sources: the pictures to draw from.
         seed: of the whole run.
         index: which clip.
-        length: number of frames T.
+        length: number of frames T, at least 2.
         size: side of the square frames in pixels.
 
     Raises:

@@ -1,9 +1,7 @@
 """Trains `pocket`: `python -m training.train --out training/runs/x`.
 
-Start it again with the same folder to resume.
-
-Beside it `python -m training.pool --folder POOL` makes the clips; without `--pool` that process is started
-here and ended with the training.
+Start it again with the same folder to resume. A second process makes the clips beside it (`training.pool`);
+they are small for most of the run and larger at its end.
 """
 
 import argparse
@@ -14,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -140,7 +138,7 @@ def average_model(average: dict[str, Tensor], scale: list[tuple[Tensor, Tensor]]
 def begin(recipe: Recipe, pool: ClipPool, device: str) -> Run:
     """A run before its first step."""
     torch.manual_seed(recipe.seed)
-    model = Sam2(POCKET).train()
+    model = Sam2(replace(POCKET, image_size=pool.shape.size)).train()
     light_encoder(model).backbone.requires_grad_(False)
     model.to(device)
     random = np.random.default_rng(recipe.seed)
@@ -189,20 +187,11 @@ def take_step(run: Run, recipe: Recipe, pool: ClipPool) -> dict[str, float]:
 
 
 @contextlib.contextmanager
-def clip_maker(folder: Path, data: Path, seed: int) -> Iterator[None]:
+def clip_maker(pool: ClipPool, data: Path, seed: int) -> Iterator[None]:
     """Runs `training.pool` beside the training."""
-    command = [
-        sys.executable,
-        "-m",
-        "training.pool",
-        "--folder",
-        str(folder),
-        "--data",
-        str(data),
-        "--seed",
-        str(seed),
-    ]
-    process = subprocess.Popen(command)
+    values = {"folder": pool.folder, "data": data, "seed": seed, **pool.shape._asdict()}
+    options = [text for name, value in values.items() for text in (f"--{name}", str(value))]
+    process = subprocess.Popen([sys.executable, "-m", "training.pool", *options])
     try:
         yield
     finally:
@@ -210,12 +199,12 @@ def clip_maker(folder: Path, data: Path, seed: int) -> Iterator[None]:
         process.wait()
 
 
-def train(run: Run, recipe: Recipe, pool: ClipPool, out: Path) -> None:
-    """Steps until the recipe's end, logging every 20 steps and saving every few minutes."""
+def train(run: Run, recipe: Recipe, pool: ClipPool, out: Path, until: float = 1.0) -> None:
+    """Steps until `until` of the run is done, logging every 20 steps and saving every few minutes."""
     saved = time.monotonic()
     since, rows = saved, []
     with (out / "log.jsonl").open("a") as log:
-        while recipe.progress(run.step, run.seconds) < 1:
+        while recipe.progress(run.step, run.seconds) < until:
             rows.append(take_step(run, recipe, pool))
             if run.step % 20 == 0:
                 now = time.monotonic()
@@ -231,14 +220,32 @@ def train(run: Run, recipe: Recipe, pool: ClipPool, out: Path) -> None:
     run.save(out / STATE_FILE)
 
 
+def train_stage(recipe: Recipe, shape: PoolShape, until: float, options: argparse.Namespace) -> None:
+    """Trains on clips of one size, from where the folder's run stands, until `until` of it is done."""
+    state = options.out / STATE_FILE
+    if state.exists():
+        stored = torch.load(state, map_location="cpu", weights_only=True)
+        if recipe.progress(stored["step"], stored["seconds"]) >= until:
+            return
+    pool = ClipPool(options.out / f"pool{shape.size}", shape)
+    with clip_maker(pool, options.data, options.seed + shape.size):
+        while pool.written < options.first_clips:
+            time.sleep(1)
+        run = begin(recipe, pool, options.device)
+        if state.exists():
+            run.load(state)
+        train(run, recipe, pool, options.out, until)
+
+
 def main() -> None:
     """Trains a model and leaves its state in a folder."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder of the run; resumed if it exists")
     parser.add_argument("--data", type=Path, default=Path("../shared/data/train"))
-    parser.add_argument("--pool", type=Path, help="a pool that another process fills")
-    parser.add_argument("--capacity", type=int, default=PoolShape().capacity)
-    parser.add_argument("--size", type=int, default=PoolShape().size)
+    parser.add_argument("--capacity", type=int, default=1800, help="clips kept in each pool")
+    parser.add_argument("--size", type=int, default=256, help="side of the clips at first")
+    parser.add_argument("--fine-size", type=int, default=320, help="side of the clips at last")
+    parser.add_argument("--fine-from", type=float, default=0.8, help="how much of the run is done by then")
     parser.add_argument("--steps", type=int, default=Recipe.steps)
     parser.add_argument("--minutes", type=float, help="train for so long rather than for --steps")
     parser.add_argument("--batch", type=int, default=Recipe.batch)
@@ -249,16 +256,8 @@ def main() -> None:
     torch.set_flush_denormal(True)  # the optimiser's running means of unused rows decay into slow numbers
     options.out.mkdir(parents=True, exist_ok=True)
     recipe = Recipe(steps=options.steps, batch=options.batch, seed=options.seed, minutes=options.minutes)
-    pool = ClipPool(options.pool or options.out / "pool", PoolShape(options.capacity, 6, options.size))
-    with contextlib.ExitStack() as stack:
-        if options.pool is None:
-            stack.enter_context(clip_maker(pool.folder, options.data, options.seed))
-        while pool.written < options.first_clips:
-            time.sleep(2)
-        run = begin(recipe, pool, options.device)
-        if (options.out / STATE_FILE).exists():
-            run.load(options.out / STATE_FILE)
-        train(run, recipe, pool, options.out)
+    for size, until in ((options.size, options.fine_from), (options.fine_size, 1.0)):
+        train_stage(recipe, PoolShape(options.capacity, PoolShape().length, size), until, options)
 
 
 if __name__ == "__main__":

@@ -106,7 +106,8 @@ def frame_features(model: Sam2, batch: Batch) -> list[ImageFeatures]:
     clips, length = batch.masks.shape[:2]
     flat = (level.flatten(0, 1).contiguous(memory_format=torch.channels_last) for level in batch.levels)
     parts = neck(model, EfficientNetLevels(*flat))
-    frames = zip(*(part.unflatten(0, (clips, length)).unbind(1) for part in parts), strict=True)
+    split = (part.view(clips, length, *part.shape[1:]).unbind(1) for part in parts)
+    frames = zip(*split, strict=True)
     return [ImageFeatures(*frame) for frame in frames]
 
 

@@ -57,7 +57,7 @@ def test_many_clips_keep_their_promises(sources: Sources) -> None:
 def test_clips_without_anything_to_see_are_refused(sources: Sources, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("training.clips.SMALLEST_PROMPT", 0.99)
     with pytest.raises(RuntimeError, match="Clip 7 of seed 0 shows no object"):
-        make_clip(sources, 0, 7, 1, SIZE)
+        make_clip(sources, 0, 7, 2, SIZE)
 
 
 def test_regions_of_labels_and_polygons() -> None:
