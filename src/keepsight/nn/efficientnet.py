@@ -93,8 +93,8 @@ class InvertedResidual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps (B, inputs, H, W) to (B, outputs, H / stride, W / stride)."""
-        hidden = x if self.expand is None else F.relu6(self.expand(x))
-        out: Tensor = self.project(F.relu6(self.filter(hidden)))
+        hidden = x if self.expand is None else F.relu6(self.expand(x), inplace=True)
+        out: Tensor = self.project(F.relu6(self.filter(hidden), inplace=True))
         return x + out if self.is_residual else out
 
 
@@ -117,7 +117,7 @@ class EfficientNetLite(nn.Module):
 
     def forward(self, pixels: Tensor) -> EfficientNetLevels:
         """Maps normalised pixels (B, 3, S, S), S divisible by 32, to features at four strides."""
-        x = F.relu6(self.stem(pixels.contiguous(memory_format=torch.channels_last)))
+        x = F.relu6(self.stem(pixels.contiguous(memory_format=torch.channels_last)), inplace=True)
         levels = []
         for i, stage in enumerate(self.stages):
             x = stage(x)
