@@ -65,7 +65,7 @@ class EfficientNetLevels(NamedTuple):
 
 
 class SameConv(nn.Conv2d):
-    """Convolution padded as TensorFlow pads: at stride 2, one row more below and right than above and left."""
+    """Convolution padded as TensorFlow pads: at stride 2, a row more below and right than above and left."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
         super().__init__(
