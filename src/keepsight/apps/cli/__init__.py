@@ -1,5 +1,6 @@
 """The `keepsight` command."""
 
+import os
 from collections.abc import Sequence
 
 __all__ = ["main"]
@@ -14,6 +15,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Raises:
         SystemExit: always; 0 done, 1 failed, 2 wrong use, 130 interrupted with the results so far kept.
     """
+    # PyTorch's own switch, read once: without it every large activation is made of thousands of small
+    # pages, which on some machines costs SAM 2's image encoder more than its arithmetic.
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     from keepsight.apps.cli.command import run
 
     run(arguments)
