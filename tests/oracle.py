@@ -71,6 +71,7 @@ def meta_predictor(yaml: str, overrides: list[str], seed: int = 0, gain: float =
     """Meta's video predictor with random weights; corrected frames condition, as with us."""
     from sam2.build_sam import build_sam2_video_predictor
 
+    torch.manual_seed(seed)  # `randomise` adds to what the constructor draws
     predictor = build_sam2_video_predictor(
         f"configs/{yaml}.yaml",
         device="cpu",
