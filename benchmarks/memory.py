@@ -3,21 +3,25 @@
     python benchmarks/memory.py --model pocket
     python benchmarks/memory.py --model sam2.1_hiera_tiny --image-size 256   # random weights, quicker
 
-The clip is read again from its start as often as needed; frames go through decoder, session and results as
-they do for a user.
+The clip is first made long enough, in a process of its own; then frames go through decoder, session and
+results as they do for a user.
 """
 
 import argparse
 import json
+import multiprocessing
 import resource
+import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
+from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 
 import torch
 
 import keepsight as ks
+from keepsight.export import VideoWriter
 from keepsight.nn.io import VideoNetwork
 from keepsight.nn.sam2 import VARIANTS, Sam2
 from keepsight.video import open_source
@@ -35,11 +39,17 @@ def model(name: str, image_size: int | None) -> VideoNetwork:
     return network.eval().requires_grad_(False)
 
 
-def frames(clip: Path) -> Iterator[ks.Frame]:
-    """The clip's frames, over and over."""
-    while True:
-        with open_source(str(clip)) as source:
-            yield from source
+def write_long(clip: Path, path: Path) -> None:
+    """Writes the clip over and over into one video that is long enough."""
+
+    def again() -> Iterator[ks.Frame]:
+        while True:
+            with open_source(str(clip)) as source:
+                yield from source
+
+    with VideoWriter(path, rate=Fraction(25)) as writer:
+        for index, frame in enumerate(islice(again(), LATE + 1)):
+            writer.write(ks.FrameResult(index, None, frame.image))
 
 
 def resident_mib() -> float:
@@ -52,7 +62,8 @@ def measure(network: VideoNetwork, clip: Path, objects: int) -> dict[str, float]
     """Tracks to the late frame and compares what is resident then with the early frame."""
     session = ks.Session(network)
     measured: dict[str, float] = {"objects": objects}
-    for index, frame in enumerate(islice(frames(clip), LATE + 1)):
+    source = open_source(str(clip))
+    for index, frame in enumerate(source):
         height, width = frame.image.shape[:2]
         step = width / (objects + 1)
         boxes = {
@@ -61,6 +72,7 @@ def measure(network: VideoNetwork, clip: Path, objects: int) -> dict[str, float]
         session.step(frame.image, boxes if index == 0 else None)
         if index in (EARLY, LATE):
             measured[f"mib_at_{index}"] = round(resident_mib(), 1)
+    source.close()
     measured["growth_mib"] = round(measured[f"mib_at_{LATE}"] - measured[f"mib_at_{EARLY}"], 1)
     return measured
 
@@ -73,9 +85,15 @@ def main() -> None:
     parser.add_argument("--clip", type=Path, default=CLIP)
     parser.add_argument("--objects", type=int, nargs="+", default=[1, 8])
     given = parser.parse_args()
-    network = model(given.model, given.image_size)
-    for objects in given.objects:
-        print(json.dumps(measure(network, given.clip, objects)), flush=True)
+    with tempfile.TemporaryDirectory(prefix="keepsight-memory-") as folder:
+        clip = Path(folder) / "long.mp4"
+        context = multiprocessing.get_context("spawn")
+        writing = context.Process(target=write_long, args=(given.clip, clip))
+        writing.start()
+        writing.join()
+        network = model(given.model, given.image_size)
+        for objects in given.objects:
+            print(json.dumps(measure(network, clip, objects)), flush=True)
 
 
 if __name__ == "__main__":
