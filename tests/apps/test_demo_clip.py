@@ -11,14 +11,15 @@ def clip() -> list[ClipFrame]:
     return list(render_clip())
 
 
-def test_the_fish_is_seen_hidden_and_seen_again(clip: list[ClipFrame]) -> None:
+def test_the_fish_is_seen_mostly_hidden_and_seen_again(clip: list[ClipFrame]) -> None:
     sizes = [int(frame.truth.sum()) for frame in clip]
-    hidden = [index for index, size in enumerate(sizes) if size == 0]
+    hidden = [index for index, size in enumerate(sizes[:60]) if size < sizes[0] / 4]
     assert len(clip) == CLIP_LENGTH
     assert 5 <= len(hidden) <= 20
     assert hidden == list(range(hidden[0], hidden[-1] + 1))
-    assert min(sizes[: hidden[0] - 12]) > 2000
-    assert min(sizes[hidden[-1] + 12 :]) > 2000
+    assert 0 < min(sizes) < sizes[0] / 8
+    assert min(sizes[: hidden[0] - 12]) > 6000
+    assert max(sizes[hidden[-1] + 12 : 60]) > 6000
 
 
 def test_the_fish_moves_and_deforms(clip: list[ClipFrame]) -> None:

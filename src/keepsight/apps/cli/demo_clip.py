@@ -1,6 +1,6 @@
 """The demo's clip, rendered: a fish swims behind a rock, comes back out and turns around.
 
-It moves, bends, changes its size, is hidden for a while and has a companion that looks different; the
+It moves, bends, changes its size, is all but hidden for a while and has a companion that looks different; the
 background pans and shimmers. The ground truth comes with it, so the demo can say how well it did.
 """
 
@@ -177,7 +177,7 @@ def _rock(random: np.random.Generator) -> Floats:
     height, width = CLIP_SIZE[1], 740
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     rough = _noise(random, (height, width), 7, 4)
-    half = 92 + 34 * (y / height) ** 2 + 30 * _noise(random, (height, width), 4, 3)
+    half = 38 + 22 * (y / height) ** 2 + 14 * _noise(random, (height, width), 4, 3)
     across = (x - 385 - 18 * np.sin(y / 70)) / half
     alpha = np.clip((1 - np.abs(across)) * 30, 0, 1) * np.clip((y - 20 - 25 * rough) / 3, 0, 1)
     shade = np.clip(1.05 - 0.55 * np.abs(across + 0.35) + 0.35 * rough, 0.1, 1.3)
