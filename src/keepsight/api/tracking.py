@@ -1,6 +1,6 @@
 """Tracking a whole video in one call."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -12,10 +12,13 @@ from keepsight.session.clicks import Clicks
 from keepsight.types import Frame, FrameResult, Prompt
 from keepsight.video import FrameSource, Source, open_source
 
-__all__ = ["Prompts", "track"]
+__all__ = ["Prompter", "Prompts", "track"]
 
 Prompts = Mapping[int, Prompt] | Mapping[int, Mapping[int, Prompt]]
 """By object id, for the first frame; or by frame number, then object id."""
+
+Prompter = Callable[[FrameResult], Mapping[int, Prompt]]
+"""Looks at a frame and at what was found on it, and says what more to track, by object id."""
 
 EVERY_FRAME = slice(None)
 
@@ -37,10 +40,12 @@ class _Part(NamedTuple):
             )
         return cls(frames.start, frames.stop, frames.step == -1)
 
-    def starting(self, prompted: Collection[int]) -> "_Part":
-        """With a start: the given one, or the first prompted frame on the way."""
+    def starting(self, prompted: Collection[int], frame_count: int | None) -> "_Part":
+        """With a start: the given one, the first prompted frame on the way, or the first frame on the way."""
         if self.start is not None:
             return self
+        if not prompted:
+            return self._replace(start=_last(frame_count) if self.reverse else 0)
         return self._replace(start=max(prompted) if self.reverse else min(prompted))
 
     def visits(self, frame: int) -> bool:
@@ -62,6 +67,7 @@ def track(
     source: Source,
     prompts: Prompts,
     *,
+    prompter: Prompter | None = None,
     model: ModelLike = "pocket",
     policy: str | MemoryPolicy[Any] = "sam2",
     frames: slice = EVERY_FRAME,
@@ -76,6 +82,9 @@ def track(
     Args:
         source: see `keepsight.video.open_source`.
         prompts: by object id for the first frame tracked, or by frame number and object id.
+        prompter: asked on every frame, after it has been tracked, what more there is to track; an id that is
+            new starts a new object on that frame, any other is a correction. With it, prompts may be empty;
+            tracking then begins at the video's first frame (backward: at its last).
         model: a catalogue name, repository id, path, or a model already loaded.
         policy: name of a memory policy, or a policy object.
         frames: the part to track, as Python slices: `slice(10, 50)` is frames 10 to 49, `slice(50, 10, -1)`
@@ -93,8 +102,8 @@ def track(
     opened = open_source(source)
     try:
         part = _Part.of(frames)
-        by_frame = _by_frame(prompts, part)
-        part = part.starting(by_frame)
+        by_frame = _by_frame(prompts, part) if prompts or prompter is None else {}
+        part = part.starting(by_frame, opened.info.frame_count)
         _check(by_frame, opened, part)
         session = Session(
             loaded(model),
@@ -107,15 +116,30 @@ def track(
     except BaseException:
         opened.close()
         raise
-    return _results(opened, session, by_frame, part)
+    return _results(opened, session, by_frame, part, prompter)
 
 
 def _results(
-    source: FrameSource, session: Session, prompts: Mapping[int, Mapping[int, Prompt]], part: _Part
+    source: FrameSource,
+    session: Session,
+    prompts: Mapping[int, Mapping[int, Prompt]],
+    part: _Part,
+    prompter: Prompter | None,
 ) -> Iterator[FrameResult]:
     with source:
         for frame in part.frames_of(source):
-            yield session.step(frame.image, prompts.get(frame.index), time=frame.time)
+            result = session.step(frame.image, prompts.get(frame.index), time=frame.time)
+            more = prompter(result) if prompter is not None else None
+            yield session.prompt(more) if more else result
+
+
+def _last(frame_count: int | None) -> int:
+    if frame_count is None:
+        raise UsageError(
+            "Expected to know where to begin backward, but this video does not say how many frames it has. "
+            "Give the start of the slice, as in slice(50, None, -1)."
+        )
+    return frame_count - 1
 
 
 def _by_frame(prompts: Prompts, part: _Part) -> dict[int, dict[int, Prompt]]:

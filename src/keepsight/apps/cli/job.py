@@ -1,6 +1,6 @@
 """One run of `keepsight track`: check everything, then track and write."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from rich.console import Console
 
 from keepsight.apps.cli.annotations import read_annotation
+from keepsight.apps.cli.detecting import Detecting, Prompter, detecting_from, load_prompter
 from keepsight.apps.cli.options import MaskFormat, TrackOptions
 from keepsight.apps.cli.pipeline import begun, one_interrupt, write_behind
 from keepsight.apps.cli.progress import Display
@@ -49,6 +50,7 @@ class TrackJob:
     video: bool = True
     rate: Fraction | None = None
     overwrite: bool = False
+    detecting: Detecting | None = None
 
 
 class Engine(NamedTuple):
@@ -58,11 +60,13 @@ class Engine(NamedTuple):
         make_policy: `keepsight.memory.make_policy`.
         load_model: `keepsight.load_model`.
         track: `keepsight.track`.
+        load_prompter: `keepsight.apps.cli.detecting.load_prompter`.
     """
 
     make_policy: Callable[[str], Any]
     load_model: Callable[..., Any]
     track: Callable[..., Iterator[FrameResult]]
+    load_prompter: Callable[[Detecting, str, dict[int, str], Collection[int]], Prompter] = load_prompter
 
 
 class Summary(NamedTuple):
@@ -122,6 +126,7 @@ def job_from(options: TrackOptions) -> TrackJob:
         video=_either(options.video, options.make_video or not script),
         rate=_rate(options.video_fps, script),
         overwrite=options.overwrite,
+        detecting=detecting_from(options),
     )
 
 
@@ -169,9 +174,11 @@ def plan_from(options: TrackOptions) -> PromptPlan:
     for file in (options.prompts, options.json_annotation):
         entries += [] if file is None else read_annotation(file, options.frame)
     entries += typed_entries(options.box or [], options.point or [], options.frame)
+    if not entries and options.detect is not None:
+        return PromptPlan()
     if not entries:
         raise UsageError(
-            "Expected to be told what to track, but got no --box, --point, --mask or --prompts. "
+            "Expected to be told what to track, but got no --box, --point, --mask, --prompts or --detect. "
             "For example: --box 10,20,200,300"
         )
     return make_plan(entries)
@@ -200,6 +207,10 @@ def run_job(job: TrackJob, plan: PromptPlan, engine: Callable[[], Engine], conso
     folder = OutputFolder(job.output_dir, job.overwrite)
     seeing = engine()
     policy = seeing.make_policy(job.policy)
+    prompter = None
+    if job.detecting is not None:
+        # The table of names is shared: writers see the names of objects that are found while tracking.
+        prompter = seeing.load_prompter(job.detecting, job.device, plan.names, plan.ids)
     model = seeing.load_model(job.model, config=job.config, device=job.device, dtype=job.dtype)
     results = seeing.track(
         place,
@@ -208,6 +219,7 @@ def run_job(job: TrackJob, plan: PromptPlan, engine: Callable[[], Engine], conso
         policy=policy,
         frames=slice(job.start, job.stop, -1 if job.reverse else 1),
         mask_threshold=job.mask_threshold,
+        prompter=prompter,
     )
     writers = partial(
         open_writers,
@@ -248,8 +260,10 @@ def span(job: TrackJob, plan: PromptPlan, frame_count: int | None) -> int | None
         UsageError: no frame is left between start and stop.
     """
     first = job.start
-    if first is None:
+    if first is None and plan.prompts:
         first = max(plan.prompts) if job.reverse else min(plan.prompts)
+    elif first is None:
+        first = (frame_count or 1) - 1 if job.reverse else 0
     if frame_count is not None and first >= frame_count:
         raise FrameIndexError(f"--start {first}: the video has the frames 0 to {frame_count - 1}.")
     if job.reverse:

@@ -76,6 +76,37 @@ class TrackOptions:
             rich_help_panel=WHAT,
         ),
     ] = None
+    detect: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CLASS[,CLASS]",
+            help="Find objects of these classes on the first tracked frame and track them; 'all' for every "
+            "class the detector knows. Needs keepsight[detect].",
+            rich_help_panel=WHAT,
+        ),
+    ] = None
+    detect_every: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Look for more on every N-th tracked frame; what is tracked already stays as it is.",
+            show_default=False,
+            rich_help_panel=WHAT,
+        ),
+    ] = None
+    detector: Annotated[
+        str,
+        typer.Option(
+            help="A YOLO segmentation network: a .pt or .onnx file, or its name.", rich_help_panel=WHAT
+        ),
+    ] = "yolo11n-seg.pt"
+    detect_confidence: Annotated[
+        float,
+        typer.Option(
+            min=0.0, max=1.0, help="Score below which a detection is passed over.", rich_help_panel=WHAT
+        ),
+    ] = 0.25
     frame: Annotated[
         int,
         typer.Option(min=0, help="The frame that boxes, points and masks refer to.", rich_help_panel=WHAT),

@@ -66,6 +66,11 @@ class PromptPlan:
     names: dict[int, str] = field(default_factory=dict)
     origins: dict[tuple[int, int], str] = field(default_factory=dict)
 
+    @property
+    def ids(self) -> set[int]:
+        """The objects that are prompted, on whatever frame."""
+        return {number for _, number in self.origins}
+
 
 def make_plan(entries: Sequence[Entry]) -> PromptPlan:
     """Gives every entry its object id and sorts the prompts by frame.
