@@ -11,6 +11,7 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
+from keepsight.apps.cli.evaluate.options import EVAL_HELP, EvalOptions
 from keepsight.apps.cli.job import Engine, Summary, TrackJob, default_engine, job_from, plan_from, run_job
 from keepsight.apps.cli.options import TrackOptions, command_from
 from keepsight.apps.cli.prompts import PromptPlan
@@ -58,6 +59,12 @@ def build_app(engine: Callable[[], Engine]) -> typer.Typer:
 
     app.command("track", help=TRACK_HELP)(command_from(TrackOptions, track))
     app.command("models")(_models)
+
+    def evaluate(options: EvalOptions) -> None:
+        with _Reporting(options.debug):
+            _evaluate(options, engine)
+
+    app.command("eval", help=EVAL_HELP)(command_from(EvalOptions, evaluate))
 
     @app.command("demo")
     def demo(
@@ -114,6 +121,26 @@ def _report(job: TrackJob, plan: PromptPlan, summary: Summary) -> None:
             say(f"  {path}/  {what} ({sum(1 for _ in path.iterdir())} files)")
         elif path.exists():
             say(f"  {path}  {what}")
+
+
+def _evaluate(options: EvalOptions, engine: Callable[[], Engine]) -> None:
+    from keepsight.apps.cli.evaluate.job import eval_job_from
+    from keepsight.apps.cli.evaluate.report import report_tables, runs_of, write_report
+    from keepsight.apps.cli.evaluate.run import run_eval
+
+    job = eval_job_from(options)
+    outcome = run_eval(job, engine, Console(stderr=True))
+    # A file or pipe has no width; there tables must not be cut to that of a terminal.
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 240)
+    runs = runs_of(outcome.records)
+    if runs:
+        console.print(*report_tables(runs, job.dataset.layout))
+        for path in job.outputs:
+            write_report(path, outcome.settings, runs)
+    if outcome.interrupted:
+        done = f"{len(outcome.records)} of {outcome.planned}"
+        console.print(f"Stopped by Ctrl-C with {done} done; the same command goes on.", soft_wrap=True)
+        raise typer.Exit(INTERRUPTED)
 
 
 WRITTEN = {

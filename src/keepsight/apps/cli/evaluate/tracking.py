@@ -1,0 +1,91 @@
+"""One sequence through one session."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from keepsight.evaluation import (
+    BoxSequence,
+    Found,
+    MaskSequence,
+    PackedMask,
+    PromptKind,
+    prompt_from_box,
+    prompt_from_mask,
+    without_overlap,
+)
+from keepsight.types import ObjectResult, Prompt
+from keepsight.video import open_source
+
+__all__ = ["BOX_OBJECT", "Tracked", "track_sequence"]
+
+BOX_OBJECT = 1
+"""The number given to the one object of a sequence of boxes."""
+
+
+class Tracked(NamedTuple):
+    """What a session found.
+
+    Attributes:
+        found: per frame, by object id.
+        seconds: spent in the session; decoding and scoring apart.
+    """
+
+    found: list[dict[int, Found]]
+    seconds: float
+
+
+def track_sequence(
+    sequence: MaskSequence | BoxSequence,
+    kind: PromptKind,
+    open_session: Callable[[bool], Any],
+    watch: Callable[[], None],
+) -> Tracked:
+    """Tracks all objects of a sequence together, from a prompt on the first frame.
+
+    Args:
+        sequence: frames and truth.
+        kind: what of the truth is told.
+        open_session: a new session; told whether results must carry logits, which overlaps are settled by.
+        watch: called after each frame.
+
+    Raises:
+        SourceError: a frame cannot be read.
+        AnnotationError: the truth of the first frame cannot be read.
+        PromptError: a prompt does not fit.
+    """
+    prompts = _prompts(sequence, kind)
+    session, with_masks = open_session(len(prompts) > 1), isinstance(sequence, MaskSequence)
+    found: list[dict[int, Found]] = []
+    seconds = 0.0
+    with open_source(list(sequence.frames)) as source:
+        for frame in source:
+            begun = time.perf_counter()
+            result = session.step(frame.image, prompts if frame.index == 0 else None)
+            seconds += time.perf_counter() - begun
+            found.append(_kept(result, with_masks))
+            watch()
+    # Policies that weigh several hypotheses know better in the end which of them was right.
+    finish = getattr(session, "finish", None)
+    if finish is not None:
+        begun = time.perf_counter()
+        revised: Mapping[int, Mapping[int, ObjectResult]] = finish()
+        seconds += time.perf_counter() - begun
+        for index, objects in revised.items():
+            found[index] |= _kept(objects, with_masks)
+    return Tracked(found, seconds)
+
+
+def _prompts(sequence: MaskSequence | BoxSequence, kind: PromptKind) -> dict[int, Prompt]:
+    if isinstance(sequence, MaskSequence):
+        return {i: prompt_from_mask(kind, mask) for i, mask in sequence.masks(0).items()}
+    width, height = sequence.size
+    return {BOX_OBJECT: prompt_from_box(kind, sequence.boxes[0], width, height)}
+
+
+def _kept(objects: Mapping[int, ObjectResult], with_masks: bool) -> dict[int, Found]:
+    """What scoring needs, in little memory."""
+    if not with_masks:
+        return {i: Found(None, one.box, one.score, one.presence) for i, one in objects.items()}
+    masks = without_overlap(objects)
+    return {i: Found(PackedMask.of(masks[i]), None, one.score, one.presence) for i, one in objects.items()}
