@@ -80,6 +80,9 @@ def engine_transformers(case: Case) -> Iterator[Masks]:
     model: Any = Sam2VideoModel(Sam2VideoConfig()).eval()
     shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     model.load_state_dict(TRANSFORMERS.revert(ours.state_dict(), shapes), strict=False)
+    # The port keeps this table twice, and its checkpoints hold it once.
+    twin = model.prompt_encoder.shared_embedding.positional_embedding
+    twin.copy_(model.shared_image_embedding.positional_embedding)
     model.to(case.dtype)
     processor: Any = _processor()
     frames = [Image.open(path).convert("RGB") for path in sorted(case.folder.glob("*.jpg"))]

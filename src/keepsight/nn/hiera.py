@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from keepsight.nn.layers.mixing import mix
 from keepsight.nn.layers.mlp import Mlp
 from keepsight.nn.layers.position import Derived
 
@@ -109,7 +110,7 @@ class _WindowAttention(nn.Module):
             q = _pool(q)
         shape = q.shape
         q, k, v = (self._heads(t) for t in (q, k, v))
-        mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(shape)
+        mixed = mix(q, k, v).transpose(1, 2).reshape(shape)
         out: Tensor = self.out(mixed)
         return out
 

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from keepsight.nn.layers.mixing import mix, mixes_any_width
 from keepsight.nn.layers.position import Rotation, rotate
 
 __all__ = ["Attention", "RotaryAttention"]
@@ -30,13 +31,13 @@ class Attention(nn.Module):
 
     def forward(self, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
         """(B, Q, width), (B, K, memory_width) twice -> (B, Q, width)."""
-        return self._mix(self.query(queries), self.key(keys), self.value(values))
-
-    def _mix(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        q, k, v = (x.reshape(len(x), x.shape[1], self.heads, -1).transpose(1, 2) for x in (q, k, v))
-        mixed = F.scaled_dot_product_attention(q, k, v)
-        out: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
+        q, k, v = (self._split(x) for x in (self.query(queries), self.key(keys), self.value(values)))
+        out: Tensor = self.out(mix(q, k, v).transpose(1, 2).flatten(2))
         return out
+
+    def _split(self, x: Tensor) -> Tensor:
+        """(B, tokens, inner) -> (B, heads, tokens, inner / heads)."""
+        return x.reshape(len(x), x.shape[1], self.heads, -1).transpose(1, 2)
 
 
 class RotaryAttention(Attention):
@@ -62,7 +63,11 @@ class RotaryAttention(Attention):
         """As `Attention`; the queries lie on one grid, the keys on `grids` of them and some on none."""
         q = rotate(self._reordered(self.query, queries), rotation, 1)
         k = rotate(self._reordered(self.key, keys), rotation, grids)
-        return self._mix(q.expand(len(k), -1, -1), k, self.value(values))
+        q, k, values = q.expand(len(k), -1, -1)[:, None], k[:, None], values[:, None]
+        late = mixes_any_width(q, k)
+        mixed = mix(q, k, values if late else self.value(values))[:, 0]
+        out: Tensor = self.out(self.value(mixed) if late else mixed)
+        return out
 
     def _reordered(self, layer: nn.Linear, x: Tensor) -> Tensor:
         return F.linear(x, layer.weight[self.order], layer.bias[self.order])

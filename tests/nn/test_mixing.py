@@ -1,0 +1,48 @@
+import pytest
+import torch
+from torch.nn import functional as F
+
+from keepsight.nn.layers import mixing
+from keepsight.nn.layers.attention import RotaryAttention
+from keepsight.nn.layers.position import axial_rotation
+
+
+@pytest.mark.parametrize(("queries", "keys"), [(600, 1300), (512, 1024), (3, 40)])
+@pytest.mark.parametrize("width", [16, 5])
+def test_blocks_give_what_the_fused_kernel_gives(queries: int, keys: int, width: int) -> None:
+    generator = torch.Generator().manual_seed(queries)
+    q, k = (torch.randn(2, 3, n, 16, generator=generator) for n in (queries, keys))
+    v = torch.randn(2, 3, keys, width, generator=generator)
+    with torch.inference_mode():
+        expected = F.scaled_dot_product_attention(q, k, F.pad(v, (0, 16 - width)))[..., :width]
+        torch.testing.assert_close(mixing._in_blocks(q, k, v), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_values_projected_late_are_the_same_attention(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    layer = RotaryAttention(64, memory_width=16)
+    rotation = axial_rotation(24, 24, 64, torch.device("cpu"), torch.float32)
+    queries, keys, values = torch.randn(1, 576, 64), torch.randn(2, 1160, 16), torch.randn(2, 1160, 16)
+    with torch.inference_mode():
+        expected = layer(queries, keys, values, rotation, 2)
+        half = layer.bfloat16()
+        given = [x.bfloat16() for x in (queries, keys, values)]
+        turned = axial_rotation(24, 24, 64, torch.device("cpu"), torch.bfloat16)
+        outcomes = []
+        for blocks in (False, True):
+            monkeypatch.setattr(mixing, "_plain_product_is_faster", lambda blocks=blocks: blocks)
+            outcomes.append(half(*given, turned, 2).float())
+    fused, late = ((found - expected).abs().mean() for found in outcomes)
+    assert not torch.equal(*outcomes)
+    # Both only round: neither is further from float32 than bfloat16 must be.
+    assert float(late) < 1.5 * float(fused) < 0.02 * float(expected.std())
+
+
+def test_training_and_other_types_use_the_fused_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mixing, "_plain_product_is_faster", lambda: True)
+    many = torch.zeros(1, 1, mixing.MANY_KEYS, 8, dtype=torch.bfloat16)
+    assert not mixing.mixes_any_width(many, many)
+    with torch.inference_mode():
+        assert mixing.mixes_any_width(many, many)
+        assert not mixing.mixes_any_width(many.float(), many.float())
+        assert not mixing.mixes_any_width(many, many[:, :, 1:])
