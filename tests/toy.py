@@ -19,6 +19,7 @@ class ToyNetwork:
     input_spec = InputSpec(SIZE, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
     device = torch.device("cpu")
     dtype = torch.float32
+    motion_weight = 0.25
 
     def __init__(self) -> None:
         self.batches: list[int] = []

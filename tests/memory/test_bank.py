@@ -15,6 +15,10 @@ def entry(frame: int) -> MemoryEntry:
     return MemoryEntry(frame, torch.tensor([float(frame)]), 1.0, 0.9, torch.full((2, 1), float(frame)))
 
 
+def tracked(bank: MemoryBank, frame: int) -> MemoryBank:
+    return bank.with_recent(entry(frame), maps=bank.reach(frame, 6), pointers=bank.reach(frame, 15))
+
+
 @st.composite
 def walks(draw: st.DrawFn) -> tuple[list[int], list[int], bool]:
     """Frames in the order of tracking with gaps, the prompted ones among them, and the direction."""
@@ -30,7 +34,7 @@ def walked(frames: list[int], prompted: list[int], *, forward: bool) -> MemoryBa
         if frame in prompted:
             bank = bank.with_conditioning(entry(frame))
         else:
-            bank = bank.with_recent(entry(frame), maps=6, pointers=15)
+            bank = tracked(bank, frame)
     return bank
 
 
@@ -57,7 +61,7 @@ def test_the_bank_is_bounded_and_old_banks_stay_as_they_were(walk: tuple[list[in
     frames, prompted, forward = walk
     bank = walked(frames[:-1], prompted, forward=forward)
     before = (bank.conditioning, bank.recent)
-    longer = bank.with_recent(entry(frames[-1]), maps=6, pointers=15)
+    longer = tracked(bank, frames[-1])
     assert (bank.conditioning, bank.recent) == before
     assert len(longer.recent) <= 15
     assert sum(e.map is not None for e in longer.recent) <= 6
@@ -83,7 +87,7 @@ def test_at_most_so_many_conditioning_frames(prompted: list[int], now: int, most
     for frame in prompted:
         bank = bank.with_conditioning(entry(frame))
     policy = LatestPolicy(max_conditioning=most)
-    view = policy.recall(policy.begin(bank, NOTHING), now)[0]
+    view = policy.recall(policy.begin(bank, NOTHING, ambiguous=False), now)[0]
     chosen = [int(m[0, 0]) for m, age in zip(view.maps, view.ages, strict=True) if age == 0]
     assert len(chosen) == min(most, len(prompted))
     before = [f for f in prompted if f < now]

@@ -89,9 +89,10 @@ class VideoTracker:
                 f"Expected a video that can be walked at will, but {self._source.info.name} is live. "
                 f"Use keepsight.track or Session.step for cameras and streams."
             )
-        self._policy = make_policy(policy)
+        network = loaded(model, device=device, dtype=dtype)
+        self._policy = make_policy(policy, network)
         self._session = Session(
-            loaded(model, device=device, dtype=dtype),
+            network,
             self._policy,
             keep_logits=keep_logits,
             mask_threshold=mask_threshold,
@@ -300,9 +301,12 @@ class VideoTracker:
     def _fresh(self, subject: _Subject, frame: int, *, forward: bool) -> Track[Any]:
         """An object known from its prompts alone; the one nearest to the frame starts it."""
         nearest = min(subject.said, key=lambda f: abs(f - frame))
-        answer = subject.said[nearest].prompted.answer
+        nearest_said = subject.said[nearest].prompted
+        answer = nearest_said.answer
         entries = tuple(said.entry for _, said in sorted(subject.said.items()))
-        state = self._policy.begin(MemoryBank(entries, (), forward), answer.logits)
+        state = self._policy.begin(
+            MemoryBank(entries, (), forward), answer.logits, ambiguous=nearest_said.clicks.ambiguous
+        )
         return Track(None, state, answer, {f: said.prompted for f, said in subject.said.items()})
 
     def _note_prompt(self, frame: int, object_id: int) -> None:

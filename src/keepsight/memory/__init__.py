@@ -1,18 +1,35 @@
 """Memory: the bank, and the policies that say what of it is used."""
 
+from collections.abc import Callable
 from typing import Any
 
 from keepsight.errors import PolicyError
 from keepsight.memory.latest import LatestPolicy
 from keepsight.memory.policy import MemoryPolicy
+from keepsight.memory.sam2long import Sam2LongPolicy
+from keepsight.memory.samurai import SamuraiPolicy
+from keepsight.nn.io import VideoNetwork
 
 __all__ = ["POLICIES", "make_policy"]
 
-POLICIES: dict[str, type[LatestPolicy]] = {"sam2": LatestPolicy}
+
+def _samurai(network: VideoNetwork | None) -> SamuraiPolicy:
+    return SamuraiPolicy() if network is None else SamuraiPolicy(kf_score_weight=network.motion_weight)
 
 
-def make_policy(policy: "str | MemoryPolicy[Any]") -> MemoryPolicy[Any]:
+POLICIES: dict[str, Callable[[VideoNetwork | None], MemoryPolicy[Any]]] = {
+    "sam2": lambda _: LatestPolicy(),
+    "samurai": _samurai,
+    "sam2long": lambda _: Sam2LongPolicy(),
+}
+
+
+def make_policy(policy: "str | MemoryPolicy[Any]", network: VideoNetwork | None = None) -> MemoryPolicy[Any]:
     """Makes a policy of a name with its default numbers; a policy object is returned as it is.
+
+    Args:
+        policy: "sam2", "samurai", "sam2long", or a policy object.
+        network: what it will work with; some numbers were published per network.
 
     Raises:
         PolicyError: no policy has this name.
@@ -24,4 +41,4 @@ def make_policy(policy: "str | MemoryPolicy[Any]") -> MemoryPolicy[Any]:
             f"Expected a memory policy, one of {', '.join(sorted(POLICIES))}, but got {policy!r}. "
             f"Choose one of these, or hand in a policy object of your own."
         )
-    return POLICIES[policy]()
+    return POLICIES[policy](network)

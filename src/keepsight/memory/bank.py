@@ -3,7 +3,7 @@
 Changing a bank makes a new one; entries are shared. So a fork is a second name, an undo an assignment.
 """
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from torch import Tensor
@@ -60,14 +60,48 @@ class MemoryBank:
         recent = tuple(e for e in self.recent if e.frame not in prompted)
         return replace(self, conditioning=conditioning, recent=recent)
 
-    def with_recent(self, entry: MemoryEntry, *, maps: int, pointers: int) -> "MemoryBank":
+    def reach(self, frame: int, count: int) -> range:
+        """The frames that lie fewer than `count` frames before `frame` in the order of tracking, and it."""
+        return range(frame - count + 1, frame + 1) if self.forward else range(frame, frame + count)
+
+    def with_recent(
+        self, entry: MemoryEntry, *, maps: Container[int], pointers: Container[int]
+    ) -> "MemoryBank":
         """Adds a tracked frame and forgets what can no longer be recalled.
 
         Args:
             entry: the frame just tracked.
-            maps: how many frames back maps are recalled; older entries lose theirs.
-            pointers: how many frames back pointers are recalled; older entries go.
+            maps: the frames whose maps may still be recalled; other entries lose theirs.
+            pointers: the frames whose pointers may still be recalled; other entries go.
         """
-        kept = [e for e in self.recent if 0 < self.distance(entry.frame, e) < pointers]
-        kept = [e if self.distance(entry.frame, e) < maps else replace(e, map=None) for e in kept]
+        past = (e for e in self.recent if self.distance(entry.frame, e) > 0 and e.frame in pointers)
+        kept = [e if e.frame in maps else replace(e, map=None) for e in past]
         return replace(self, recent=(*kept, entry))
+
+    def closest_conditioning(
+        self, frame: int, most: int | None
+    ) -> tuple[Sequence[MemoryEntry], Sequence[MemoryEntry]]:
+        """Splits the prompted frames into the closest in time and the rest, each in order of frames.
+
+        Args:
+            frame: where tracking is.
+            most: how many may be the closest; None for all.
+        """
+        entries = self.conditioning
+        if most is None or len(entries) <= most:
+            return entries, ()
+        chosen = {e.frame for e in _nearest(entries, frame, most)}
+        return (
+            [e for e in entries if e.frame in chosen],
+            [e for e in entries if e.frame not in chosen],
+        )
+
+
+def _nearest(entries: Sequence[MemoryEntry], frame: int, count: int) -> Iterator[MemoryEntry]:
+    """The closest before, the closest at or after, then whatever is closest."""
+    before = [e for e in entries if e.frame < frame][-1:]
+    after = [e for e in entries if e.frame >= frame][:1]
+    sides = (before + after)[:count]
+    rest = [e for e in entries if e not in sides]
+    yield from sides
+    yield from sorted(rest, key=lambda e: abs(e.frame - frame))[: count - len(sides)]

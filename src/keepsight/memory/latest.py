@@ -1,6 +1,6 @@
 """SAM 2's own memory rule: every prompted frame, the last six maps, the last fifteen pointers."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -35,7 +35,7 @@ class LatestPolicy:
     max_conditioning: int | None = None
     presence_threshold: float = 0.0
 
-    def begin(self, bank: MemoryBank, mask: Tensor) -> LatestState:
+    def begin(self, bank: MemoryBank, mask: Tensor, *, ambiguous: bool) -> LatestState:
         """Starts an object; see `MemoryPolicy.begin`."""
         return LatestState(bank)
 
@@ -46,7 +46,7 @@ class LatestPolicy:
     def recall(self, state: LatestState, frame: int) -> Sequence[MemoryView]:
         """One view: prompted frames at age 0, then tracked frames, oldest first."""
         bank = state.bank
-        prompted, others = self._closest(bank, frame)
+        prompted, others = bank.closest_conditioning(frame, self.max_conditioning)
         tracked = {bank.distance(frame, e): e for e in (*others, *bank.recent)}
         maps = [(e.map, 0) for e in prompted]
         maps += [(tracked[age].map, age) for age in range(self.maps, 0, -1) if age in tracked]
@@ -74,25 +74,8 @@ class LatestPolicy:
         masks: Sequence[Tensor],
     ) -> LatestState:
         """Every tracked frame is remembered, present or not."""
-        return LatestState(state.bank.with_recent(entries[0], maps=self.maps, pointers=self.pointers))
-
-    def _closest(self, bank: MemoryBank, frame: int) -> tuple[Sequence[MemoryEntry], Sequence[MemoryEntry]]:
-        """Splits the prompted frames into those recalled as such and the rest."""
-        entries = bank.conditioning
-        if self.max_conditioning is None or len(entries) <= self.max_conditioning:
-            return entries, ()
-        chosen = {e.frame for e in _nearest(entries, frame, self.max_conditioning)}
-        return (
-            [e for e in entries if e.frame in chosen],
-            [e for e in entries if e.frame not in chosen],
+        bank, frame = state.bank, entries[0].frame
+        kept = bank.with_recent(
+            entries[0], maps=bank.reach(frame, self.maps), pointers=bank.reach(frame, self.pointers)
         )
-
-
-def _nearest(entries: Sequence[MemoryEntry], frame: int, count: int) -> Iterator[MemoryEntry]:
-    """The closest before, the closest at or after, then whatever is closest."""
-    before = [e for e in entries if e.frame < frame][-1:]
-    after = [e for e in entries if e.frame >= frame][:1]
-    sides = (before + after)[:count]
-    rest = [e for e in entries if e not in sides]
-    yield from sides
-    yield from sorted(rest, key=lambda e: abs(e.frame - frame))[: count - len(sides)]
+        return LatestState(kept)

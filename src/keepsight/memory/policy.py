@@ -1,14 +1,15 @@
 """What a memory policy is: the rule that says what is recalled, which mask is chosen, what is remembered."""
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol, TypeVar
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from torch import Tensor
 
 from keepsight.memory.bank import MemoryBank, MemoryEntry
 from keepsight.nn.io import MaskCandidates, MemoryView
 
-__all__ = ["MemoryPolicy", "Pick", "PolicyState"]
+__all__ = ["MemoryPolicy", "Pick", "PolicyState", "Revises", "Revision"]
 
 
 class Pick(NamedTuple):
@@ -37,12 +38,13 @@ class MemoryPolicy(Protocol[S]):
     def presence_threshold(self) -> float:
         """Presence logit above which an object's masks and pointers count."""
 
-    def begin(self, bank: MemoryBank, mask: Tensor) -> S:
+    def begin(self, bank: MemoryBank, mask: Tensor, *, ambiguous: bool) -> S:
         """Starts, or after a correction restarts, an object.
 
         Args:
             bank: the memory with the newest prompt in it.
             mask: (1, 4h, 4w) logits of the prompted mask.
+            ambiguous: whether the prompt, a lone click, left the network a choice of masks, as tracking does.
         """
 
     def recondition(self, state: S, conditioning: Sequence[MemoryEntry]) -> S:
@@ -57,7 +59,8 @@ class MemoryPolicy(Protocol[S]):
     def choose(self, state: S, candidates: MaskCandidates) -> Sequence[Pick]:
         """Chooses among the candidates of the recalled views (B of them); the first pick is the answer.
 
-        IoUs and presence are on the CPU, logits and pointers where the network is.
+        IoUs and presence are on the CPU, logits and pointers where the network is. A pick may be named more
+        than once; it is computed once.
         """
 
     def remember(
@@ -71,3 +74,28 @@ class MemoryPolicy(Protocol[S]):
             entries: one per pick; its `map` is None where the pick was not to be remembered.
             masks: the picked (1, 4h, 4w) logits.
         """
+
+
+@dataclass(frozen=True, eq=False)
+class Revision:
+    """What an object's answer on an earlier frame has turned out to be, after all.
+
+    Attributes:
+        frame: the frame's number.
+        logits: (1, 4h, 4w) float32 mask logits, on the CPU.
+        iou: predicted IoU, 0..1.
+        presence: presence logit.
+    """
+
+    frame: int
+    logits: Tensor
+    iou: float
+    presence: float
+
+
+@runtime_checkable
+class Revises(Protocol):
+    """A policy that may come to see earlier frames differently than it answered them."""
+
+    def hindsight(self, state: Any) -> Sequence[Revision]:
+        """The frames on which the best account so far differs from what was answered, in any order."""

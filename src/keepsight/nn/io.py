@@ -52,6 +52,8 @@ class MemoryView(NamedTuple):
     ages: tuple[int, ...]  # per map: 0 for conditioning frames, else 1.. frames of distance
     pointers: tuple[Tensor, ...]  # each (C,)
     offsets: tuple[int, ...]  # per pointer: signed distance in frames, past positive
+    map_scales: tuple[float, ...] = ()  # per map: a factor of its keys in attention; () for 1
+    pointer_scales: tuple[float, ...] = ()  # likewise per pointer
 
     @property
     def layout(self) -> tuple[int, int]:
@@ -66,6 +68,8 @@ class MemoryBatch(NamedTuple):
     ages: Tensor  # (B, F) int64
     pointers: Tensor  # (B, P, C)
     offsets: Tensor  # (B, P) float32
+    map_scales: Tensor | None = None  # (B, F) float32
+    pointer_scales: Tensor | None = None  # (B, P) float32
 
     @classmethod
     def stack(cls, views: "list[MemoryView]") -> "MemoryBatch":
@@ -79,7 +83,15 @@ class MemoryBatch(NamedTuple):
             torch.tensor([view.ages for view in views], device=device),
             pointers,
             torch.tensor([view.offsets for view in views], dtype=torch.float32, device=device),
+            _scales([view.map_scales for view in views], len(views[0].maps), device),
+            _scales([view.pointer_scales for view in views], len(views[0].pointers), device),
         )
+
+
+def _scales(rows: list[tuple[float, ...]], count: int, device: torch.device) -> Tensor | None:
+    if not any(rows):
+        return None
+    return torch.tensor([row or (1.0,) * count for row in rows], dtype=torch.float32, device=device)
 
 
 class MaskCandidates(NamedTuple):
@@ -105,6 +117,10 @@ class VideoNetwork(Protocol):
     @property
     def dtype(self) -> torch.dtype:
         """The type the network computes in."""
+
+    @property
+    def motion_weight(self) -> float:
+        """How much predicted motion should count beside predicted IoU, 0..1; see `memory.samurai`."""
 
     def encode_image(self, pixels: Tensor) -> ImageFeatures:
         """Encodes one normalised frame, (1, 3, S, S)."""

@@ -81,13 +81,16 @@ class MatchingRead(nn.Module):
         keys = self._keys(features)
         return torch.cat((keys.expand(len(evidence), -1, -1), evidence.to(keys.dtype)), dim=-1)
 
-    def read(self, features: ImageFeatures, extra: Tensor, values: Tensor) -> Tensor:
+    def read(
+        self, features: ImageFeatures, extra: Tensor, values: Tensor, scales: Tensor | None = None
+    ) -> Tensor:
         """Looks every cell of a frame up in the memory of B objects.
 
         Args:
             features: the frame; its embedding (1 or B, C, h, w) is used.
             extra: (B, F, n, extra_width), from `remember`.
             values: (B, F, n, memory_width), the memory encoder's tokens of the same frames.
+            scales: (B, F), factors of the frames' keys; None for 1.
 
         Returns:
             (B, C, h, w), to be added to the embedding.
@@ -95,10 +98,12 @@ class MatchingRead(nn.Module):
         height, width = features.embedding.shape[2:]
         frames, tokens = extra.shape[1:3]
         keys, evidence = extra[..., : self.key_width], extra[..., self.key_width :]
+        if scales is not None:
+            keys = keys * scales[..., None, None].to(keys.dtype)
         ones = torch.ones_like(evidence[..., :1])  # sums the weights along with what they weigh
         content = torch.cat((values, evidence.to(values.dtype), ones.to(values.dtype)), dim=-1).flatten(1, 2)
         cosines = self._keys(features) @ keys.to(values.dtype).flatten(1, 2).transpose(1, 2)
-        # Cosines are at most 1, so both softmaxes share one exponential that cannot overflow.
+        # Cosines are at most 1 (scaled, little more): both softmaxes share one exponential without overflow.
         wide = ((cosines.float() - 1) / self.temperature).exp()
         distances = squared_distances(height, width, wide.device, wide.dtype)
         falloff = (-(self.nearness.float().exp() * distances).clamp(max=STEEPEST)).exp()

@@ -27,6 +27,8 @@ ABSENT_LOGIT = -1024.0
 # A given mask counts as the answer with these logits (sigmoid(-10) = 4.5e-5).
 GIVEN_SCALE = 20.0
 GIVEN_SHIFT = -10.0
+# SAMURAI's published configurations: 0.15 for the large image encoder, 0.25 for the others.
+LARGE_WIDTH, MOTION_WEIGHT_LARGE, MOTION_WEIGHT = 144, 0.15, 0.25
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
@@ -121,6 +123,13 @@ class Sam2(nn.Module):
         """The type the network computes in."""
         return self.no_memory.dtype
 
+    @property
+    def motion_weight(self) -> float:
+        """How much predicted motion should count beside predicted IoU under SAMURAI."""
+        encoder = self.config.encoder
+        large = isinstance(encoder, HieraConfig) and encoder.width >= LARGE_WIDTH
+        return MOTION_WEIGHT_LARGE if large else MOTION_WEIGHT
+
     def encode_image(self, pixels: Tensor) -> ImageFeatures:
         """Encodes normalised frames, (B, 3, S, S), B = 1 in tracking; see `ImageFeatures`."""
         fine, middle, embedding = self.image_encoder(pixels.to(self.dtype))
@@ -190,7 +199,7 @@ class Sam2(nn.Module):
         if self.matching is not None:
             plain = memory.maps[..., : self.config.memory_width]
             extra = memory.maps[..., self.config.memory_width :]
-            embedding = embedding + self.matching.read(features, extra, plain)
+            embedding = embedding + self.matching.read(features, extra, plain, memory.map_scales)
             memory = memory._replace(maps=plain)
         out: Tensor = self.memory_attention(embedding, self._tokens(features, memory))
         return out
@@ -202,13 +211,15 @@ class Sam2(nn.Module):
         place = sine_grid(height, width, channels, self.device, self.dtype).flatten(1).T
         age = self.age_embedding[(memory.ages - 1) % len(self.age_embedding)]
         maps = memory.maps.to(self.dtype)
-        keys = (maps + place + age[:, :, None]).flatten(1, 2)
+        keys = _scaled(maps + place + age[:, :, None], memory.map_scales).flatten(1, 2)
         values = maps.flatten(1, 2)
         frames = memory.maps.shape[1]
         if memory.pointers.shape[1] == 0:
             return MemoryTokens(keys, values, frames)
         pointers, times = self._pointer_tokens(memory)
-        keys = torch.cat((keys, pointers + times), dim=1)
+        pieces = pointers.shape[1] // memory.pointers.shape[1]
+        placed = (pointers + times).reshape(len(pointers), -1, pieces, channels)
+        keys = torch.cat((keys, _scaled(placed, memory.pointer_scales).flatten(1, 2)), dim=1)
         return MemoryTokens(keys, torch.cat((values, pointers), dim=1), frames)
 
     def _pointer_tokens(self, memory: MemoryBatch) -> tuple[Tensor, Tensor]:
@@ -239,6 +250,11 @@ class Sam2(nn.Module):
     def _no_prompts(self, batch: int) -> PromptBatch:
         points = torch.zeros(batch, 1, 2, device=self.device)
         return PromptBatch(points, torch.full((batch, 1), PADDING, device=self.device))
+
+
+def _scaled(keys: Tensor, scales: Tensor | None) -> Tensor:
+    """Keys (B, things, tokens, D) times their things' factors (B, things)."""
+    return keys if scales is None else keys * scales[..., None, None].to(keys.dtype)
 
 
 _TINY = HieraConfig()

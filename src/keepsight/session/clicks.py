@@ -32,6 +32,11 @@ class Clicks:
     labels: npt.NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
     mask: BoolArray | None = None
 
+    @property
+    def ambiguous(self) -> bool:
+        """Whether this may mean several things: a lone click (SAM 2, D.2.3)."""
+        return self.mask is None and self.box is None and len(self.labels) <= 1
+
     @classmethod
     def of(cls, prompt: Prompt, size: Size) -> "Clicks":
         """Checks a prompt against a frame of (height, width).

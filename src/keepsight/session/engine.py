@@ -88,8 +88,10 @@ class Engine(Generic[S]):
         rows = iter(self._segment(features, requests))
         candidates = {i: _stacked([next(rows) for _ in views[i]]) for i in tracked}
         picks = {i: self.policy.choose(t.after, candidates[i]) for i, t in tracked.items()}
-        chosen = {i: [_picked(candidates[i], p, index) for p in picks[i]] for i in tracked}
-        entries = self._remember(features, [m for i in tracked for m in _wanted(picks[i], chosen[i])])
+        # Hypotheses that agree pick the same; each pick is computed once.
+        chosen = {i: {p: _picked(candidates[i], p, index) for p in picks[i]} for i in tracked}
+        wanted = [m for i in tracked for p, m in chosen[i].items() if p.remember]
+        entries = self._remember(features, wanted)
         for i, track in tracked.items():
             advanced[i] = self._tracked(track, picks[i], chosen[i], entries)
         return {i: advanced[i] for i in tracks}
@@ -212,15 +214,17 @@ class Engine(Generic[S]):
         self,
         track: Track[S],
         picks: Sequence[Pick],
-        chosen: Sequence[_Memory],
+        chosen: Mapping[Pick, _Memory],
         entries: Iterator[MemoryEntry],
     ) -> Track[S]:
-        made = [
-            next(entries) if pick.remember else MemoryEntry(m.frame, m.pointer, m.presence, m.iou, None)
-            for pick, m in zip(picks, chosen, strict=True)
-        ]
-        after = self.policy.remember(track.after, picks, made, [m.logits for m in chosen])
-        best = chosen[0]
+        made = {
+            pick: next(entries) if pick.remember else MemoryEntry(m.frame, m.pointer, m.presence, m.iou, None)
+            for pick, m in chosen.items()
+        }
+        after = self.policy.remember(
+            track.after, picks, [made[p] for p in picks], [chosen[p].logits for p in picks]
+        )
+        best = chosen[picks[0]]
         answer = Answer(best.frame, best.logits, best.iou, best.presence, tracked=True)
         return Track(track.after, after, answer, track.prompted)
 
@@ -232,7 +236,9 @@ class Engine(Generic[S]):
         if track is not None:
             before = track.before if track.answer.frame == frame else track.after
         bank = before.bank if before is not None else MemoryBank(forward=forward)
-        after = self.policy.begin(bank.with_conditioning(entry), prompted.answer.logits)
+        after = self.policy.begin(
+            bank.with_conditioning(entry), prompted.answer.logits, ambiguous=prompted.clicks.ambiguous
+        )
         earlier = {} if track is None else track.prompted
         return Track(before, after, prompted.answer, {**earlier, frame: prompted})
 
@@ -265,10 +271,6 @@ def _picked(candidates: MaskCandidates, pick: Pick, index: int) -> _Memory:
         presence=float(candidates.presence[pick.view, 0]),
         iou=float(candidates.ious[pick.view, pick.mask]),
     )
-
-
-def _wanted(picks: Sequence[Pick], chosen: Sequence[_Memory]) -> list[_Memory]:
-    return [memory for pick, memory in zip(picks, chosen, strict=True) if pick.remember]
 
 
 def _rows(candidates: MaskCandidates) -> list[MaskCandidates]:

@@ -10,11 +10,12 @@ from PIL import Image
 
 from keepsight.errors import PromptError, SourceError, UnknownObjectError, UsageError
 from keepsight.memory import make_policy
-from keepsight.memory.policy import MemoryPolicy
+from keepsight.memory.policy import MemoryPolicy, Revises, Revision
 from keepsight.nn.io import ImageFeatures, VideoNetwork
 from keepsight.session.clicks import Clicks
 from keepsight.session.engine import Engine
-from keepsight.session.state import SessionState, Track
+from keepsight.session.hindsight import Hindsight
+from keepsight.session.state import Answer, SessionState, Track
 from keepsight.transforms import logits_to_frame
 from keepsight.types import Frame, FrameResult, ImageArray, ObjectResult, Prompt
 from keepsight.video.images import as_rgb
@@ -64,7 +65,7 @@ class Session:
                 f"Session expects a loaded model, but got {model!r}. "
                 f'Load it first: Session(keepsight.load_model("pocket")).'
             )
-        self._engine: Engine[Any] = Engine(model, make_policy(policy))
+        self._engine: Engine[Any] = Engine(model, make_policy(policy, model))
         self._state: SessionState[Any] = SessionState(forward=not reverse)
         self._start = start
         self._keep_logits = keep_logits
@@ -189,11 +190,31 @@ class Session:
         if self._frame is None:
             raise UsageError("Expected a frame before a result, but none was handed in. Call step first.")
         frame = self._frame
-        return FrameResult(frame.index, frame.time, frame.image, self._render(frame))
-
-    def _render(self, frame: Frame) -> dict[int, ObjectResult]:
-        size = (frame.image.shape[0], frame.image.shape[1])
         answers = {i: t.answer for i, t in self._state.tracks.items() if t.answer.frame == frame.index}
+        size = (frame.image.shape[0], frame.image.shape[1])
+        return FrameResult(frame.index, frame.time, frame.image, self._render(answers, size))
+
+    def finish(self) -> Mapping[int, Mapping[int, ObjectResult]]:
+        """What hindsight changes: by frame, then object id, the answers that no longer stand.
+
+        Only a policy that weighs several accounts of the past ("sam2long") ever changes its mind; under the
+        others this is empty. The session is not changed and may go on.
+
+        Returns:
+            In ascending order of frames; masks are rendered when a frame is asked for.
+        """
+        policy, size = self._engine.policy, self._state.size
+        if not isinstance(policy, Revises) or size is None:
+            return {}
+        revised: dict[int, dict[int, Revision]] = {}
+        for i, track in self._state.tracks.items():
+            for revision in policy.hindsight(track.after):
+                revised.setdefault(revision.frame, {})[i] = revision
+        return Hindsight(dict(sorted(revised.items())), lambda answers: self._render(answers, size))
+
+    def _render(
+        self, answers: Mapping[int, Answer | Revision], size: tuple[int, int]
+    ) -> dict[int, ObjectResult]:
         results = {}
         ids = list(answers)
         for batch in (ids[i : i + RENDER_BATCH] for i in range(0, len(ids), RENDER_BATCH)):

@@ -206,7 +206,7 @@ def run_job(job: TrackJob, plan: PromptPlan, engine: Callable[[], Engine], conso
     total = span(job, plan, info.frame_count)
     folder = OutputFolder(job.output_dir, job.overwrite)
     seeing = engine()
-    policy = seeing.make_policy(job.policy)
+    seeing.make_policy(job.policy)  # A wrong name is told before anything is loaded.
     prompter = None
     if job.detecting is not None:
         # The table of names is shared: writers see the names of objects that are found while tracking.
@@ -216,7 +216,7 @@ def run_job(job: TrackJob, plan: PromptPlan, engine: Callable[[], Engine], conso
         place,
         plan.prompts,
         model=model,
-        policy=policy,
+        policy=job.policy,
         frames=slice(job.start, job.stop, -1 if job.reverse else 1),
         mask_threshold=job.mask_threshold,
         prompter=prompter,
