@@ -58,7 +58,7 @@ def test_the_json_snippet_is_read(tmp_path: Path) -> None:
 def test_every_option_and_model_named_exists(capfd: pytest.CaptureFixture[str]) -> None:
     from keepsight.weights.catalogue import CATALOGUE
 
-    for words in (["track", "--help"], ["demo", "--help"]):
+    for words in (["track", "--help"], ["eval", "--help"], ["demo", "--help"]):
         with pytest.raises(SystemExit):
             run(words)
     known = capfd.readouterr().out

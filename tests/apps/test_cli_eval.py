@@ -304,13 +304,33 @@ def test_what_a_policy_finds_in_hindsight_is_what_is_scored(
             for index in (1, 2)
         }
 
-    monkeypatch.setattr(Session, "finish", finish, raising=False)
+    monkeypatch.setattr(Session, "finish", finish)
     assert call(davis, "--sequence", "calm", "--output", "t.json")[0] == 0
     (line,) = results()[1:]
     for entry in line["objects"].values():
         assert entry["region"] == [1, 1]
         assert entry["contour"] == [1, 1]
         assert entry["confidence"]["scores"][:2] == [0.7, 0.7]
+
+
+def test_hindsight_of_one_object_is_weighed_against_the_others(
+    call: Call, davis: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def finish(_: Session) -> dict[int, dict[int, ObjectResult]]:
+        """Object 1 takes the whole of frame 1, with more, or less, conviction than object 2 has there."""
+        everything = np.ones((48, 80), np.bool_)
+        return {1: {1: ObjectResult(everything, 0.7, 0.9, True, np.full((48, 80), conviction, np.float32))}}
+
+    monkeypatch.setattr(Session, "finish", finish)
+    for conviction, overlaps in ((100.0, (144 / 3840, 0.0)), (0.01, (0.04, 0.5))):
+        assert call(davis, "--sequence", "calm", "--output-dir", str(conviction))[0] == 0
+        (line,) = results(str(conviction))[1:]
+        found = [line["objects"][i]["region"][0] for i in ("1", "2")]
+        if conviction > 1:
+            assert found == pytest.approx(overlaps, abs=1e-6)
+        else:
+            assert found[0] < overlaps[0]
+            assert found[1] > overlaps[1]
 
 
 @pytest.mark.skipif(not DAVIS.is_dir(), reason="the project's shared data (davis/val) is not here")

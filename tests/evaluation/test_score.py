@@ -36,6 +36,14 @@ def test_a_packed_mask_comes_back() -> None:
     for shape in [(1, 1), (3, 5), (48, 80), (0, 0)]:
         mask = np.random.default_rng(0).random(shape) > 0.5
         assert np.array_equal(PackedMask.of(mask).unpacked(), mask)
+        assert PackedMask.of(mask).logits() is None
+        logits = np.random.default_rng(1).normal(0, 9, shape).astype(np.float32)
+        packed = PackedMask.of(mask, logits)
+        assert np.array_equal(packed.unpacked(), mask)
+        kept = packed.logits()
+        assert kept is not None
+        assert kept[mask] == pytest.approx(logits[mask], rel=1e-3)
+        assert np.isneginf(kept[~mask]).all()
 
 
 def test_the_first_and_the_last_frame_are_not_scored(tmp_path: Path) -> None:

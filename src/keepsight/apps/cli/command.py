@@ -125,10 +125,12 @@ def _report(job: TrackJob, plan: PromptPlan, summary: Summary) -> None:
 
 def _evaluate(options: EvalOptions, engine: Callable[[], Engine]) -> None:
     from keepsight.apps.cli.evaluate.job import eval_job_from
+
+    job = eval_job_from(options)
+    # Only now, as this loads PyTorch: whoever mistyped a path need not wait for it.
     from keepsight.apps.cli.evaluate.report import report_tables, runs_of, write_report
     from keepsight.apps.cli.evaluate.run import run_eval
 
-    job = eval_job_from(options)
     outcome = run_eval(job, engine, Console(stderr=True))
     # A file or pipe has no width; there tables must not be cut to that of a terminal.
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 240)

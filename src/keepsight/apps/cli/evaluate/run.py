@@ -14,6 +14,7 @@ from keepsight.apps.cli.evaluate.tracking import BOX_OBJECT, track_sequence
 from keepsight.apps.cli.job import Engine
 from keepsight.apps.cli.pipeline import one_interrupt
 from keepsight.evaluation import BoxScore, BoxSequence, MaskScore, MaskSequence, score_boxes, score_masks
+from keepsight.session import Session
 
 __all__ = ["Outcome", "run_eval"]
 
@@ -90,8 +91,6 @@ def _settings(job: EvalJob, model: Any) -> dict[str, Any]:
 def _measured(
     key: Key, sequence: MaskSequence | BoxSequence, model: Any, watch: Callable[[], None]
 ) -> Record:
-    from keepsight.session import Session
-
     tracked = track_sequence(
         sequence,
         key.prompt,  # type: ignore[arg-type]  # a key of ours, made of a checked prompt

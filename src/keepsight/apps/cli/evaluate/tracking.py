@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from keepsight.evaluation import (
     BoxSequence,
@@ -14,6 +14,7 @@ from keepsight.evaluation import (
     prompt_from_mask,
     without_overlap,
 )
+from keepsight.session import Session
 from keepsight.types import ObjectResult, Prompt
 from keepsight.video import open_source
 
@@ -38,7 +39,7 @@ class Tracked(NamedTuple):
 def track_sequence(
     sequence: MaskSequence | BoxSequence,
     kind: PromptKind,
-    open_session: Callable[[bool], Any],
+    open_session: Callable[[bool], Session],
     watch: Callable[[], None],
 ) -> Tracked:
     """Tracks all objects of a sequence together, from a prompt on the first frame.
@@ -65,15 +66,35 @@ def track_sequence(
             seconds += time.perf_counter() - begun
             found.append(_kept(result, with_masks))
             watch()
-    # Policies that weigh several hypotheses know better in the end which of them was right.
-    finish = getattr(session, "finish", None)
-    if finish is not None:
-        begun = time.perf_counter()
-        revised: Mapping[int, Mapping[int, ObjectResult]] = finish()
+    seconds += _revise(found, session, with_masks)
+    return Tracked([_settled(frame) for frame in found] if with_masks else found, seconds)
+
+
+def _revise(found: list[dict[int, Found]], session: Session, with_masks: bool) -> float:
+    """Puts in what a policy that weighs several hypotheses knows better in the end.
+
+    Returns:
+        The seconds that the session took for it.
+    """
+    begun, seconds = time.perf_counter(), 0.0
+    revised = session.finish()
+    for index in revised:
+        objects = revised[index]  # rendered here
         seconds += time.perf_counter() - begun
-        for index, objects in revised.items():
-            found[index] |= _kept(objects, with_masks)
-    return Tracked(found, seconds)
+        found[index] |= _kept(objects, with_masks)
+        begun = time.perf_counter()
+    return seconds
+
+
+def _settled(frame: dict[int, Found]) -> dict[int, Found]:
+    """A frame's masks without their overlaps, which hindsight may have changed."""
+    results = {
+        i: ObjectResult(one.mask.unpacked(), one.score, one.presence, True, one.mask.logits())
+        for i, one in frame.items()
+        if one.mask is not None
+    }
+    masks = without_overlap(results)
+    return {i: frame[i]._replace(mask=PackedMask.of(mask)) for i, mask in masks.items()}
 
 
 def _prompts(sequence: MaskSequence | BoxSequence, kind: PromptKind) -> dict[int, Prompt]:
@@ -85,7 +106,12 @@ def _prompts(sequence: MaskSequence | BoxSequence, kind: PromptKind) -> dict[int
 
 def _kept(objects: Mapping[int, ObjectResult], with_masks: bool) -> dict[int, Found]:
     """What scoring needs, in little memory."""
-    if not with_masks:
-        return {i: Found(None, one.box, one.score, one.presence) for i, one in objects.items()}
-    masks = without_overlap(objects)
-    return {i: Found(PackedMask.of(masks[i]), None, one.score, one.presence) for i, one in objects.items()}
+    return {
+        i: Found(
+            PackedMask.of(one.mask, one.logits) if with_masks else None,
+            None if with_masks else one.box,
+            one.score,
+            one.presence,
+        )
+        for i, one in objects.items()
+    }
