@@ -140,9 +140,12 @@ def random_state(size: str) -> dict[str, torch.Tensor]:
     return state
 
 
-def take_turns(case: Case, peers: list[str], warmup: int, timed: int) -> dict[str, Any]:
+def take_turns(
+    case: Case, peers: list[str], warmup: int, timed: int, peer_dtype: torch.dtype
+) -> dict[str, Any]:
     """Runs the engines frame by frame in turn; seconds per frame and agreement of the masks with ours."""
-    runs = {name: ENGINES[name](case) for name in ["ours", *peers]}
+    theirs = case._replace(dtype=peer_dtype)
+    runs = {"ours": ENGINES["ours"](case)} | {name: ENGINES[name](theirs) for name in peers}
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     agreement: dict[str, list[float]] = {name: [] for name in peers}
     for frame in range(warmup + timed):
@@ -158,6 +161,7 @@ def take_turns(case: Case, peers: list[str], warmup: int, timed: int) -> dict[st
     return {
         "objects": len(case.boxes),
         "dtype": str(case.dtype)[6:],
+        "peer_dtype": str(peer_dtype)[6:],
         "seconds": medians,
         "ratio": {name: medians[name] / medians["ours"] for name in peers},
         "equal_pixels": {name: min(values) for name, values in agreement.items()},
@@ -199,6 +203,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--clip", type=Path, default=CLIP)
     parser.add_argument("--objects", type=int, nargs="+", default=[1, 4, 8])
     parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="bfloat16")
+    parser.add_argument("--peer-dtype", choices=["float32", "bfloat16"], help="theirs, if another")
     parser.add_argument("--peers", nargs="+", choices=["meta", "transformers"], default=["meta"])
     parser.add_argument("--warmup", type=int, default=8, help="frames before timing; 7 fill the memory")
     parser.add_argument("--timed", type=int, default=5)
@@ -208,7 +213,7 @@ def arguments() -> argparse.ArgumentParser:
 
 
 def main() -> None:
-    """Prints a line per number of objects, and a Markdown table."""
+    """Prints a line of JSON per number of objects."""
     given = arguments().parse_args()
     dtype = getattr(torch, given.dtype)
     frames = given.warmup + given.timed
@@ -220,7 +225,8 @@ def main() -> None:
         print(machine())
         for objects in given.objects:
             case = prepare(given.size, given.clip, objects, frames, dtype, Path(folder))
-            row = take_turns(case, given.peers, given.warmup, given.timed)
+            peer_dtype = getattr(torch, given.peer_dtype or given.dtype)
+            row = take_turns(case, given.peers, given.warmup, given.timed, peer_dtype)
             if given.rss:
                 options = ["--size", given.size, "--clip", str(given.clip), "--dtype", given.dtype]
                 options += ["--objects", str(objects), "--warmup", str(given.warmup)]

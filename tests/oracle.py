@@ -52,6 +52,15 @@ def favour_presence(network: Sam2, by: float) -> None:
         last.bias.add_(by)
 
 
+def lively_network(config: Sam2Config, seed: int = 3, presence: float = 1.0) -> Sam2:
+    """Random weights whose predicted IoUs and presence vary enough to decide differently over time."""
+    torch.manual_seed(seed)
+    network = Sam2(config).eval().requires_grad_(False)
+    randomise(network, seed, gain=2.0)
+    favour_presence(network, by=presence)
+    return network
+
+
 def tiny_overrides(encoder: HieraConfig = TINY_ENCODER, image_size: int = IMAGE_SIZE) -> list[str]:
     """Hydra overrides that turn Meta's tiny configuration into a much smaller one."""
     trunk = "++model.image_encoder.trunk"
