@@ -17,9 +17,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from keepsight.nn.efficientnet import EfficientNetLevels
+from keepsight.nn.efficientnet import LEVEL_WIDTHS, EfficientNetLevels
 from keepsight.nn.sam2 import Sam2
 from training.config import POCKET
 from training.imagenet import imagenet_weights
@@ -29,6 +30,9 @@ from training.unroll import Schedule, light_encoder, track_clips
 __all__ = ["Recipe", "average_model", "main"]
 
 STATE_FILE = "state.pt"
+# Frames of a clip until so much of the run is done.
+FROM_SCRATCH = ((0.12, 2), (0.5, 3), (0.85, 4), (1.0, 5))
+FROM_TRAINED = ((0.25, 4), (0.6, 5), (1.0, 6))
 
 
 @dataclass(frozen=True)
@@ -46,18 +50,19 @@ class Recipe:
     save_every: float = 180.0  # seconds
 
     minutes: float | None = None  # when given, the run is as long as this rather than `steps`
+    half: bool = False  # whether products are computed in bfloat16
+    lengths: tuple[tuple[float, int], ...] = FROM_SCRATCH
+    taught: float = 0.2  # until so much is done, true masks are remembered less and less often
 
     def progress(self, step: int, seconds: float) -> float:
         """How much of the run is done, 0..1."""
         return step / self.steps if self.minutes is None else seconds / (60 * self.minutes)
 
     def schedule(self, progress: float) -> Schedule:
-        """Two frames with true memories at first, five frames with its own at last."""
-        teacher = max(0.1, 1 - progress / 0.2)
-        for end, length in ((0.12, 2), (0.5, 3), (0.85, 4)):
-            if progress < end:
-                return Schedule(length, teacher)
-        return Schedule(5, teacher)
+        """Few frames with true memories at first, more frames with its own at last."""
+        teacher = max(0.1, 1 - progress / self.taught) if self.taught else 0.1
+        length = next((length for end, length in self.lengths if progress < end), self.lengths[-1][1])
+        return Schedule(length, teacher)
 
     def rate(self, step: int, progress: float) -> float:
         """Learning rate: a short rise, then half a cosine to a hundredth."""
@@ -135,8 +140,8 @@ def average_model(average: dict[str, Tensor], scale: list[tuple[Tensor, Tensor]]
     return model.eval()
 
 
-def begin(recipe: Recipe, pool: ClipPool, device: str) -> Run:
-    """A run before its first step."""
+def begin(recipe: Recipe, pool: ClipPool, device: str, trained: Path | None = None) -> Run:
+    """A run before its first step, from scratch or from weights that `training.export` wrote."""
     torch.manual_seed(recipe.seed)
     model = Sam2(replace(POCKET, image_size=pool.shape.size)).train()
     light_encoder(model).backbone.requires_grad_(False)
@@ -151,7 +156,13 @@ def begin(recipe: Recipe, pool: ClipPool, device: str) -> Run:
         betas=(0.9, 0.98),
         fused=True,
     )
-    return Run(model, optimiser, trainable(model), level_scales(pool, random), random)
+    if trained is None:
+        return Run(model, optimiser, trainable(model), level_scales(pool, random), random)
+    weights = {name: tensor.float() for name, tensor in load_file(trained).items()}
+    model.load_state_dict(weights)
+    # Exported weights have the features' scale in them.
+    unit = [(torch.zeros(width, 1, 1), torch.ones(width, 1, 1)) for width in LEVEL_WIDTHS]
+    return Run(model, optimiser, trainable(model), unit, random)
 
 
 def prepare(batch: Batch, scale: list[tuple[Tensor, Tensor]], device: torch.device) -> Batch:
@@ -171,7 +182,8 @@ def take_step(run: Run, recipe: Recipe, pool: ClipPool) -> dict[str, float]:
     batch = prepare(pool.read(run.random, recipe.batch, schedule.length), run.scale, run.model.device)
     for group in run.optimiser.param_groups:
         group["lr"] = recipe.rate(run.step, progress)
-    losses = track_clips(run.model, batch, run.random, schedule)
+    with torch.autocast(run.model.device.type, torch.bfloat16, enabled=recipe.half):
+        losses = track_clips(run.model, batch, run.random, schedule)
     losses.total.backward()  # type: ignore[no-untyped-call]
     parameters = [p for p in run.model.parameters() if p.requires_grad]
     norm = nn.utils.clip_grad_norm_(parameters, recipe.clip_norm)
@@ -231,7 +243,7 @@ def train_stage(recipe: Recipe, shape: PoolShape, until: float, options: argpars
     with clip_maker(pool, options.data, options.seed + shape.size):
         while pool.written < options.first_clips:
             time.sleep(1)
-        run = begin(recipe, pool, options.device)
+        run = begin(recipe, pool, options.device, options.trained)
         if state.exists():
             run.load(state)
         train(run, recipe, pool, options.out, until)
@@ -251,11 +263,23 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=Recipe.batch)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--first-clips", type=int, default=300, help="clips to wait for at first")
+    parser.add_argument("--bfloat16", action="store_true", help="compute products in bfloat16")
+    parser.add_argument("--learning-rate", type=float, default=Recipe.learning_rate)
+    parser.add_argument("--trained", type=Path, help="weights to go on from, such as the shipped ones")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     options = parser.parse_args()
     torch.set_flush_denormal(True)  # the optimiser's running means of unused rows decay into slow numbers
     options.out.mkdir(parents=True, exist_ok=True)
-    recipe = Recipe(steps=options.steps, batch=options.batch, seed=options.seed, minutes=options.minutes)
+    recipe = Recipe(
+        steps=options.steps,
+        batch=options.batch,
+        seed=options.seed,
+        minutes=options.minutes,
+        learning_rate=options.learning_rate,
+        half=options.bfloat16,
+    )
+    if options.trained is not None:
+        recipe = replace(recipe, lengths=FROM_TRAINED, taught=0.0)
     for size, until in ((options.size, options.fine_from), (options.fine_size, 1.0)):
         train_stage(recipe, PoolShape(options.capacity, PoolShape().length, size), until, options)
 

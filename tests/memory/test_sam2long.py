@@ -22,7 +22,7 @@ def offer(seed: int, t: int, history: History, coarse: bool, presence_spread: fl
     rng = np.random.default_rng([seed, t, hash(history) % 2**31])
     ious = rng.random(3).astype(np.float32)
     if coarse:  # Ties and equal rounded values are where selection rules differ.
-        ious = np.round(ious * 4).astype(np.float32) / 4
+        ious = (np.round(ious * 4) / 4).astype(np.float32)
     presence = np.float32(rng.normal(0.4, presence_spread))
     return Seen([], ious.tolist(), float(presence))
 

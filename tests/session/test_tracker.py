@@ -17,8 +17,17 @@ LENGTH = 40
 FRAMES = [blob_frame(index) for index in range(LENGTH)]
 
 
+CHOSEN: dict[str, Any] = {"policy": "sam2"}
+
+
+@pytest.fixture(autouse=True, params=["sam2", "samurai", "sam2long"])
+def _policy(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every promise holds under every policy."""
+    monkeypatch.setitem(CHOSEN, "policy", request.param)
+
+
 def tracker(**options: Any) -> VideoTracker:
-    return VideoTracker(FRAMES, model=ToyNetwork(), **options)
+    return VideoTracker(FRAMES, model=ToyNetwork(), **CHOSEN, **options)
 
 
 def all_same(a: list[FrameResult], b: list[FrameResult]) -> bool:
@@ -27,14 +36,14 @@ def all_same(a: list[FrameResult], b: list[FrameResult]) -> bool:
 
 def test_a_file_gives_what_the_same_frames_give_live() -> None:
     prompts = {0: click(1), 5: click(2, 5)}
-    offline = list(track(FRAMES, prompts, model=ToyNetwork()))
-    session = Session(ToyNetwork())
+    offline = list(track(FRAMES, prompts, model=ToyNetwork(), **CHOSEN))
+    session = Session(ToyNetwork(), **CHOSEN)
     live = [session.step(frame, prompts.get(index)) for index, frame in enumerate(FRAMES)]
     assert all_same(offline, live)
 
 
 def test_forward_pass_equals_a_session() -> None:
-    session = Session(ToyNetwork())
+    session = Session(ToyNetwork(), **CHOSEN)
     live = [session.step(frame, None if index else click(1)) for index, frame in enumerate(FRAMES)]
     with tracker() as video:
         video.prompt(0, 1, points=[centre(1, 0)])
@@ -42,12 +51,12 @@ def test_forward_pass_equals_a_session() -> None:
 
 
 def test_parts_and_backward_slices() -> None:
-    back = list(track(FRAMES, click(1, 20), model=ToyNetwork(), frames=slice(20, 9, -1)))
+    back = list(track(FRAMES, click(1, 20), model=ToyNetwork(), **CHOSEN, frames=slice(20, 9, -1)))
     assert [r.index for r in back] == list(range(20, 9, -1))
     assert all(overlap(r, 1) > 0.4 for r in back)
-    part = list(track(FRAMES, {7: click(1, 7)}, model=ToyNetwork(), frames=slice(None, 12)))
+    part = list(track(FRAMES, {7: click(1, 7)}, model=ToyNetwork(), **CHOSEN, frames=slice(None, 12)))
     assert [r.index for r in part] == [7, 8, 9, 10, 11]
-    whole = list(track(FRAMES, {7: click(1, 7)}, model=ToyNetwork(), frames=slice(None, None, -1)))
+    whole = list(track(FRAMES, {7: click(1, 7)}, model=ToyNetwork(), **CHOSEN, frames=slice(None, None, -1)))
     assert [r.index for r in whole] == list(range(7, -1, -1))
 
 
@@ -140,7 +149,7 @@ def test_passes_over_one_another_in_both_directions() -> None:
 
 
 def test_states_are_few_and_go_to_disk_past_a_bound() -> None:
-    session = Session(ToyNetwork())
+    session = Session(ToyNetwork(), **CHOSEN)
     session.step(FRAMES[0], click(1))
     first = session.snapshot()
     archive = StateArchive(resident_bytes=1)
@@ -184,4 +193,4 @@ def test_bad_calls_are_refused_before_work_starts() -> None:
     ]
     for prompts, frames, error, message in cases:
         with pytest.raises(error, match=message):
-            track(FRAMES, prompts, model=ToyNetwork(), frames=frames)
+            track(FRAMES, prompts, model=ToyNetwork(), **CHOSEN, frames=frames)

@@ -10,7 +10,7 @@ from keepsight.memory.sam2long import Sam2LongPolicy
 from keepsight.memory.samurai import SamuraiPolicy
 from keepsight.nn.io import VideoNetwork
 
-__all__ = ["POLICIES", "make_policy"]
+__all__ = ["POLICIES", "LatestPolicy", "Sam2LongPolicy", "SamuraiPolicy", "make_policy"]
 
 
 def _samurai(network: VideoNetwork | None) -> SamuraiPolicy:

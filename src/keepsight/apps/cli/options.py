@@ -121,7 +121,9 @@ class TrackOptions:
             rich_help_panel=HOW,
         ),
     ] = None
-    policy: Annotated[str, typer.Option(help="The memory policy.", rich_help_panel=HOW)] = "sam2"
+    policy: Annotated[
+        str, typer.Option(help="The memory policy: sam2, samurai or sam2long.", rich_help_panel=HOW)
+    ] = "sam2"
     start: Annotated[
         int | None,
         typer.Option(
