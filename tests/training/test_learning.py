@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from keepsight.nn.efficientnet import EfficientNetLevels
 from keepsight.nn.io import MaskCandidates, PromptBatch
@@ -14,7 +15,7 @@ from training.config import POCKET
 from training.losses import frame_losses, overlap
 from training.pool import ClipPool, PoolShape
 from training.prompts import BOTTOM_RIGHT, TOP_LEFT, box_prompt, click_prompt, correction_prompt
-from training.train import Recipe, average_model, begin, take_step, trainable
+from training.train import FROM_TRAINED, Recipe, average_model, begin, take_step, trainable
 from training.unroll import Memory, Schedule, light_encoder, neck, track_clips
 
 SIZE = 64
@@ -212,3 +213,20 @@ def test_the_schedule_grows_longer_and_harder() -> None:
 
 def test_a_run_may_be_measured_in_minutes() -> None:
     assert Recipe(minutes=10).progress(3, 300.0) == pytest.approx(0.5)
+
+
+def test_a_run_may_go_on_from_exported_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("training.train.POCKET", SMALL)
+    pool = filled(tmp_path / "pool")
+    weights = Sam2(SMALL).state_dict()
+    save_file(
+        {name: tensor.half().contiguous() for name, tensor in weights.items()},
+        tmp_path / "trained.safetensors",
+    )
+    recipe = Recipe(steps=10, batch=2, warmup=1, half=True, lengths=FROM_TRAINED, taught=0.0)
+    run = begin(recipe, pool, "cpu", tmp_path / "trained.safetensors")
+    for name, value in trainable(run.model).items():
+        torch.testing.assert_close(value, weights[name].half().float(), msg=name)
+    assert all(float(mean.abs().max()) == 0 and float(std.min()) == 1 for mean, std in run.scale)
+    assert recipe.schedule(0.0) == Schedule(4, 0.1)
+    assert take_step(run, recipe, pool)["frames"] == 4
