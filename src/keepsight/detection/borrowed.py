@@ -5,7 +5,8 @@ for, installs packages it misses, logs to stdout, unpickles checkpoints as code,
 `torch.save`, `PIL.Image.open`, warning filters, print options and thread counts of numpy, OpenCV and PyTorch.
 None of that is what a library's user asked for, so it happens here with all of it switched off or put back.
 
-A program that has imported ultralytics itself before keeps the settings it chose.
+A program that has imported ultralytics itself before keeps the settings it chose; even then nothing is
+reported for what is done here, and checkpoints are read as data.
 """
 
 import atexit
@@ -24,7 +25,7 @@ from typing import Any, NamedTuple
 
 from keepsight.errors import KeepsightError
 
-__all__ = ["Ultralytics", "need", "ultralytics", "undisturbed"]
+__all__ = ["Ultralytics", "as_data", "need", "ultralytics", "undisturbed"]
 
 _SWITCHES = {
     "YOLO_OFFLINE": "true",  # neither looks for a network nor reports
@@ -78,6 +79,18 @@ def ultralytics() -> Ultralytics:
         logger.handlers[:] = [logging.NullHandler()]
         logger.propagate = True
     return borrowed
+
+
+@contextmanager
+def as_data() -> Iterator[None]:
+    """Has checkpoints read as data, also where the program has imported ultralytics with other settings."""
+    tasks: Any = import_module("ultralytics.nn.tasks")
+    setting = tasks.SAFE_LOAD
+    tasks.SAFE_LOAD = True
+    try:
+        yield
+    finally:
+        tasks.SAFE_LOAD = setting
 
 
 @contextmanager

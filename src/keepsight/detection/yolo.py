@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from keepsight.detection.borrowed import need, ultralytics, undisturbed
+from keepsight.detection.borrowed import as_data, need, ultralytics, undisturbed
 from keepsight.errors import UsageError, WeightsError
 from keepsight.types import ImageArray
 from keepsight.video.images import as_rgb
@@ -144,12 +144,14 @@ def _predictor(name: str, options: dict[str, Any]) -> Any:
     if name.endswith(".onnx"):
         need("onnxruntime", "onnxruntime")
         failures, task = (*_DAMAGE, *_runtime_errors()), "segment"  # else guessed from the file's name
-    with undisturbed():
+    with undisturbed(), as_data():
         try:
             network = borrowed.yolo(name, task=task)
             predictor = borrowed.predictor(overrides={**network.overrides, **_MANNERS, **options})
             predictor.callbacks.clear()
             predictor.setup_model(network.model, verbose=False)
+            # A trial: what cannot run fails here, and what is imported on first use is imported here.
+            predictor(np.zeros((32, 32, 3), np.uint8))
         except failures as error:
             detail = " ".join(str(error).split())[:300]
             raise WeightsError(
