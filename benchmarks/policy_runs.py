@@ -163,8 +163,18 @@ def take_turns(network: VideoNetwork, policies: Sequence[str], footage: Footage)
 
 def revised(run: _Run) -> list[dict[int, Found]]:
     """What a policy says of all frames once it has seen the last; its answers stand where it says nothing."""
-    later: Mapping[int, Mapping[int, ObjectResult]] = run.session.finish()
-    return [{**found, **packed(later.get(index, {}))} for index, found in enumerate(run.found)]
+    later = run.session.finish()
+    return [_settled(found, later[i]) if i in later else found for i, found in enumerate(run.found)]
+
+
+def _settled(found: dict[int, Found], later: Mapping[int, ObjectResult]) -> dict[int, Found]:
+    """Later answers among those that stand: no pixel belongs to two objects."""
+    standing = {
+        i: ObjectResult(f.mask.unpacked(), f.score, f.presence, visible=True)
+        for i, f in found.items()
+        if f.mask is not None
+    }
+    return packed({**standing, **later})
 
 
 def packed(objects: Mapping[int, ObjectResult]) -> dict[int, Found]:
