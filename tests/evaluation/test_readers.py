@@ -134,6 +134,9 @@ def test_davis_2017_masks_of_several_objects(tmp_path: Path, part: str) -> None:
     values = labels(2, (1, 2, 3))
     values[0, :5] = 255
     save_labels(tmp_path / "Annotations" / part / "calm" / "00002.png", values)
+    first = labels(0, (1, 2))
+    first[0, :5] = 255
+    save_labels(tmp_path / "Annotations" / part / "calm" / "00000.png", first)
     dataset = open_dataset(tmp_path)
     sequence = masked(dataset)
     sequence.check()

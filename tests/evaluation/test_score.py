@@ -121,6 +121,8 @@ def test_got_scores_boxes_within_the_image(tmp_path: Path) -> None:
     score = score_boxes(sequence, [inside, inside, inside])
     assert list(score.bounded_overlaps) == [1, 1]
     assert list(score.overlaps) == [1, 0.5, 0.5]
+    beyond = Found(None, (70.0, 4.0, 200.0, 16.0), 0.9, 0.9)
+    assert list(score_boxes(sequence, [inside, beyond, beyond]).bounded_overlaps) == [1, 1]
 
 
 def test_got_pools_frames_and_the_others_average_sequences() -> None:
@@ -185,12 +187,16 @@ def test_a_pixel_belongs_to_one_object_only() -> None:
         return ObjectResult(row > 0, score, 1.0, True, row if with_logits else None)
 
     def settled(with_logits: bool) -> list[list[bool]]:
-        first = result([3.0, 1.0, -1.0, -2.0], 0.9, with_logits)
-        second = result([1.0, 2.0, 4.0, -5.0], 0.4, with_logits)
+        first = result([3.0, 1.0, -1.0, -2.0, 2.0], 0.9, with_logits)
+        second = result([1.0, 2.0, 4.0, -5.0, 2.0], 0.4, with_logits)
         masks = without_overlap({7: first, 3: second})
         assert list(masks) == [7, 3]
         return [mask[0].tolist() for mask in masks.values()]
 
-    assert settled(with_logits=True) == [[True, False, False, False], [False, True, True, False]]
-    assert settled(with_logits=False) == [[True, True, False, False], [False, False, True, False]]
+    # Where they are equally sure, the object that was there first keeps the pixel.
+    assert settled(with_logits=True) == [[True, False, False, False, True], [False, True, True, False, False]]
+    assert settled(with_logits=False) == [
+        [True, True, False, False, True],
+        [False, False, True, False, False],
+    ]
     assert without_overlap({}) == {}

@@ -8,13 +8,14 @@ import typer
 
 __all__ = ["EVAL_HELP", "EvalOptions"]
 
-EVAL_HELP = """Measure how well models and policies track on a benchmark's videos.
-
-DATASET is a folder in the layout of DAVIS (JPEGImages, Annotations), LaSOT, GOT-10k or OTB. What every object
-is given on its first frame comes from the ground truth.
-
-Exit codes: 0 done, 1 failed, 2 wrong use, 130 stopped by Ctrl-C. Whatever ends a run, the sequences finished
-so far are kept, and the same command goes on from there."""
+# One line per paragraph: the help is wrapped to the terminal's width.
+EVAL_HELP = (
+    "Measure how well models and policies track on a benchmark's videos.\n\n"
+    "DATASET is a folder in the layout of DAVIS (JPEGImages, Annotations), LaSOT, GOT-10k or OTB. What is "
+    "told of every object on its first frame comes from the ground truth.\n\n"
+    "Exit codes: 0 done, 1 failed, 2 wrong use, 130 stopped by Ctrl-C. Whatever ends a run, the sequences "
+    "finished so far are kept, and the same command goes on from there."
+)
 
 WHAT = "What to measure"
 HOW = "How to track"
