@@ -94,18 +94,17 @@ def label_line(shape: Shape, mask: Mask) -> str:
 
 
 class Clip(NamedTuple):
-    """Frames, and per frame the truth of every object by id."""
+    """Frames, per frame the truth of every object by id, and what every object is."""
 
     frames: list[ImageArray]
     truths: list[dict[int, Mask]]
-    shapes: list[dict[int, Shape]]
+    labels: dict[int, str]
 
 
 def clip(count: int = 24, width: int = 160, height: int = 120, seed: int = 5) -> Clip:
     """A disc, a square and a triangle that move without meeting; the disc leaves by half at the left."""
-    random = np.random.default_rng(seed)
-    canvas = background(width, height, random)
-    frames, truths, placed = [], [], []
+    canvas = background(width, height, np.random.default_rng(seed))
+    frames, truths = [], []
     for i in range(count):
         shapes = {
             1: Shape("disc", 30 - 1.3 * i, 28 + 0.2 * i, 20, (240, 130, 140)),
@@ -115,8 +114,7 @@ def clip(count: int = 24, width: int = 160, height: int = 120, seed: int = 5) ->
         frame, masks = render(canvas, list(shapes.values()))
         frames.append(frame)
         truths.append(dict(zip(shapes, masks, strict=True)))
-        placed.append(shapes)
-    return Clip(frames, truths, placed)
+    return Clip(frames, truths, dict(zip(shapes, ("disc", "square", "triangle"), strict=True)))
 
 
 def iou(first: Mask, second: Mask) -> float:

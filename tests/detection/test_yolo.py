@@ -196,7 +196,13 @@ def test_a_damaged_file_is_said_to_be_one(tmp_path: Path, name: str, content: by
         YoloDetector(path, device="cpu")
 
 
-def test_a_checkpoint_that_would_run_code_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ours", [True, False])
+def test_a_checkpoint_that_would_run_code_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ours: bool
+) -> None:
+    """Also where the program imported ultralytics before us, with its own default."""
+    borrowed.ultralytics()
+    monkeypatch.setattr("ultralytics.nn.tasks.SAFE_LOAD", ours)
     marker = tmp_path / "ran"
     torch.save({"model": _Trap(marker)}, tmp_path / "trap-seg.pt")
     with pytest.raises(WeightsError, match="trap-seg"):
