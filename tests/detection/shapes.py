@@ -1,6 +1,8 @@
 """Rendered shapes: what a detector is trained on for a minute, and the clips in which it then finds them."""
 
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import cv2
@@ -101,9 +103,14 @@ class Clip(NamedTuple):
     labels: dict[int, str]
 
 
-def clip(count: int = 24, width: int = 160, height: int = 120, seed: int = 5) -> Clip:
-    """A disc, a square and a triangle that move without meeting; the disc leaves by half at the left."""
-    canvas = background(width, height, np.random.default_rng(seed))
+def clip(count: int = 24, hidden: Mapping[int, Collection[int]] = MappingProxyType({})) -> Clip:
+    """A disc, a square and a triangle that move without meeting; the disc leaves by half at the left.
+
+    Args:
+        count: how many frames, 160x120.
+        hidden: by object id the frames on which it is not drawn.
+    """
+    canvas = background(160, 120, np.random.default_rng(5))
     frames, truths = [], []
     for i in range(count):
         shapes = {
@@ -111,10 +118,12 @@ def clip(count: int = 24, width: int = 160, height: int = 120, seed: int = 5) ->
             2: Shape("square", 60 + 2.0 * i, 85, 22, (130, 240, 150), 0.3 + 0.03 * i),
             3: Shape("triangle", 105 + 0.4 * i, 30 + 0.5 * i, 24, (140, 150, 250), 0.2),
         }
-        frame, masks = render(canvas, list(shapes.values()))
+        drawn = {number: shape for number, shape in shapes.items() if i not in hidden.get(number, ())}
+        frame, masks = render(canvas, list(drawn.values()))
         frames.append(frame)
-        truths.append(dict(zip(shapes, masks, strict=True)))
-    return Clip(frames, truths, dict(zip(shapes, ("disc", "square", "triangle"), strict=True)))
+        nothing = np.zeros((120, 160), np.bool_)
+        truths.append(dict.fromkeys(shapes, nothing) | dict(zip(drawn, masks, strict=True)))
+    return Clip(frames, truths, {number: shape.label for number, shape in shapes.items()})
 
 
 def iou(first: Mask, second: Mask) -> float:
