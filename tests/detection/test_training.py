@@ -89,7 +89,7 @@ def test_shapes_are_found_in_frames_of_any_format(weights: Path, size: tuple[int
 
 
 def test_what_it_finds_is_what_pocket_tracks(weights: Path) -> None:
-    """Measured: at least 0.88 on every frame. What a shape is taken for is not asked after so little training."""
+    """Measured: at least 0.88 on every frame. What a shape is taken for is not asked."""
     film = clip(12)
     prompter = DetectionPrompter(YoloDetector(weights, device="cpu"))
     results = list(track(film.frames, {}, prompter=prompter, model="pocket"))
