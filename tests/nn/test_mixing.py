@@ -38,11 +38,28 @@ def test_values_projected_late_are_the_same_attention(monkeypatch: pytest.Monkey
     assert float(late) < 1.5 * float(fused) < 0.02 * float(expected.std())
 
 
-def test_training_and_other_types_use_the_fused_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mixing, "_plain_product_is_faster", lambda: True)
-    many = torch.zeros(1, 1, mixing.MANY_KEYS, 8, dtype=torch.bfloat16)
-    assert not mixing.mixes_any_width(many, many)
+def test_long_float32_memories_are_mixed_before_they_are_projected() -> None:
+    torch.manual_seed(0)
+    layer = RotaryAttention(32, memory_width=8)
+    rotation = axial_rotation(64, 64, 32, torch.device("cpu"), torch.float32)
+    queries, keys, values = torch.randn(1, 4096, 32), torch.randn(1, 20000, 8), torch.randn(1, 20000, 8)
+    with torch.no_grad():
+        late = layer(queries, keys, values, rotation, 4)
+    with torch.enable_grad():
+        fused = layer(queries, keys, values, rotation, 4)
+    torch.testing.assert_close(late, fused, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("faster", [True, False])
+def test_where_blocks_are_used(monkeypatch: pytest.MonkeyPatch, faster: bool) -> None:
+    monkeypatch.setattr(mixing, "_plain_product_is_faster", lambda: faster)
+    half = torch.zeros(1, 1, 1024, 8, dtype=torch.bfloat16)
+    whole = torch.zeros(1, 1, 16384, 8)
     with torch.inference_mode():
-        assert mixing.mixes_any_width(many, many)
-        assert not mixing.mixes_any_width(many.float(), many.float())
-        assert not mixing.mixes_any_width(many, many[:, :, 1:])
+        assert mixing.mixes_in_blocks(half, half, 8) is faster
+        assert not mixing.mixes_in_blocks(half, half[:, :, 1:], 8)
+        assert mixing.mixes_in_blocks(whole, whole, 4)
+        assert not mixing.mixes_in_blocks(whole, whole, 8)
+        assert not mixing.mixes_in_blocks(whole, whole[:, :, 1:], 4)
+        assert not mixing.mixes_in_blocks(half.half(), half.half(), 4)
+    assert not mixing.mixes_in_blocks(whole, whole, 4)

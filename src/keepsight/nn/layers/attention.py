@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from keepsight.nn.layers.mixing import mix, mixes_any_width
+from keepsight.nn.layers.mixing import mix, mixes_in_blocks
 from keepsight.nn.layers.position import Rotation, rotate
 
 __all__ = ["Attention", "RotaryAttention"]
@@ -64,7 +64,7 @@ class RotaryAttention(Attention):
         q = rotate(self._reordered(self.query, queries), rotation, 1)
         k = rotate(self._reordered(self.key, keys), rotation, grids)
         q, k, values = q.expand(len(k), -1, -1)[:, None], k[:, None], values[:, None]
-        late = mixes_any_width(q, k)
+        late = mixes_in_blocks(q, k, values.shape[3])
         mixed = mix(q, k, values if late else self.value(values))[:, 0]
         out: Tensor = self.out(self.value(mixed) if late else mixed)
         return out

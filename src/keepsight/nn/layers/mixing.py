@@ -1,8 +1,9 @@
 """The product at the heart of attention: softmax(q k') v, by whichever kernel is fastest here.
 
-PyTorch's fused kernel is the right one nearly everywhere. It is not on CPUs that multiply bfloat16 natively
-but have no AMX (AMD Zen 4 and later, Intel Cooper Lake): there its inner products run at half the speed of
-the plain matrix product, so long sequences are mixed in blocks of queries instead.
+PyTorch's fused kernel is the right one nearly everywhere. On CPUs two cases are faster in blocks of queries,
+by the plain matrix product: bfloat16 where it is multiplied natively but without AMX (AMD Zen 4 and later,
+Intel Cooper Lake), since the fused kernel's inner products run at half speed there; and very long float32
+sequences whose values are narrower than their keys, for which the fused kernel knows no way.
 """
 
 from collections.abc import Iterator
@@ -12,13 +13,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["mix", "mixes_any_width"]
+__all__ = ["mix", "mixes_in_blocks"]
 
 # Queries per block: enough rows for the matrix product to reach its speed, few enough that a block of
 # weights over 28,736 keys takes 30 MB.
 BLOCK = 512
-# Below this many keys the fused kernel's smaller overhead wins.
-MANY_KEYS = 1024
+# Below so many keys the fused kernel's smaller overhead wins; measured.
+MANY_KEYS = {torch.bfloat16: 1024, torch.float32: 16384}
 
 
 def mix(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -27,22 +28,29 @@ def mix(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     Args:
         q: (B, heads, Q, d).
         k: (B, heads, K, d).
-        v: (B, heads, K, e); e = d unless `mixes_any_width(q, k)`.
+        v: (B, heads, K, e); e = d unless `mixes_in_blocks(q, k, e)`.
 
     Returns:
         (B, heads, Q, e).
     """
-    return _in_blocks(q, k, v) if mixes_any_width(q, k) else F.scaled_dot_product_attention(q, k, v)
+    if mixes_in_blocks(q, k, v.shape[3]):
+        return _in_blocks(q, k, v)
+    return F.scaled_dot_product_attention(q, k, v)
 
 
-def mixes_any_width(q: Tensor, k: Tensor) -> bool:
-    """Whether `mix` works in blocks here, which lets values be of another width than keys.
+def mixes_in_blocks(q: Tensor, k: Tensor, width: int) -> bool:
+    """Whether `mix` works in blocks for values of this width, which may then be another than the keys'.
 
-    Since each query's weights sum to 1, a projection of the values may then wait until they are mixed,
-    which is exact and saves work where the memory is narrower than the attention.
+    Since each query's weights sum to 1, a projection of the values may wait until they are mixed, which is
+    exact and saves work where the memory is narrower than the attention.
     """
-    fits = q.device.type == "cpu" and q.dtype == torch.bfloat16 and k.shape[2] >= MANY_KEYS
-    return fits and not torch.is_grad_enabled() and _plain_product_is_faster()
+    if (
+        q.device.type != "cpu"
+        or torch.is_grad_enabled()
+        or k.shape[2] < MANY_KEYS.get(q.dtype, k.shape[2] + 1)
+    ):
+        return False
+    return width < k.shape[3] if q.dtype == torch.float32 else _plain_product_is_faster()
 
 
 def _in_blocks(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
