@@ -35,7 +35,7 @@ class _Layer(nn.Module):
         normed = self.norm1(x)
         x = x + self.self_attention(normed, normed, normed, rotation)
         x = x + self.cross_attention(self.norm2(x), memory.keys, memory.values, rotation, memory.frames)
-        out: Tensor = x + self.contract(F.relu(self.expand(self.norm3(x))))
+        out: Tensor = x + self.contract(F.relu(self.expand(self.norm3(x)), inplace=True))
         return out
 
 
