@@ -3,8 +3,8 @@
     python benchmarks/memory.py --model pocket
     python benchmarks/memory.py --model sam2.1_hiera_tiny --image-size 256   # random weights, quicker
 
-The clip is first made long enough, in a process of its own; then frames go through decoder, session and
-results as they do for a user.
+The clip is first made long enough; then frames go through decoder, session and results as they do for a user.
+Every case has a process of its own, since what one leaves free in the heap, the next one fills.
 """
 
 import argparse
@@ -12,7 +12,7 @@ import json
 import multiprocessing
 import resource
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from itertools import islice
@@ -58,9 +58,9 @@ def resident_mib() -> float:
     return pages * resource.getpagesize() / 2**20
 
 
-def measure(network: VideoNetwork, clip: Path, objects: int) -> dict[str, float]:
-    """Tracks to the late frame and compares what is resident then with the early frame."""
-    session = ks.Session(network)
+def measure(name: str, image_size: int | None, clip: Path, objects: int) -> None:
+    """Tracks to the late frame, compares what is resident then with the early frame, and prints it."""
+    session = ks.Session(model(name, image_size))
     measured: dict[str, float] = {"objects": objects}
     source = open_source(str(clip))
     for index, frame in enumerate(source):
@@ -74,7 +74,20 @@ def measure(network: VideoNetwork, clip: Path, objects: int) -> dict[str, float]
             measured[f"mib_at_{index}"] = round(resident_mib(), 1)
     source.close()
     measured["growth_mib"] = round(measured[f"mib_at_{LATE}"] - measured[f"mib_at_{EARLY}"], 1)
-    return measured
+    print(json.dumps(measured), flush=True)
+
+
+def in_a_process(work: Callable[..., None], *arguments: object) -> None:
+    """Calls a function in a fresh process and waits for it.
+
+    Raises:
+        SystemExit: it failed; its own traceback has been printed.
+    """
+    process = multiprocessing.get_context("spawn").Process(target=work, args=arguments)
+    process.start()
+    process.join()
+    if process.exitcode:
+        raise SystemExit(process.exitcode)
 
 
 def main() -> None:
@@ -87,13 +100,9 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="keepsight-memory-") as folder:
         clip = Path(folder) / "long.mp4"
-        context = multiprocessing.get_context("spawn")
-        writing = context.Process(target=write_long, args=(given.clip, clip))
-        writing.start()
-        writing.join()
-        network = model(given.model, given.image_size)
+        in_a_process(write_long, given.clip, clip)
         for objects in given.objects:
-            print(json.dumps(measure(network, clip, objects)), flush=True)
+            in_a_process(measure, given.model, given.image_size, clip, objects)
 
 
 if __name__ == "__main__":

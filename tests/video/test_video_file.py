@@ -1,3 +1,4 @@
+import gc
 import itertools
 from collections.abc import Iterator
 from fractions import Fraction
@@ -7,6 +8,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from av.sidedata.sidedata import SideDataContainer
 from av.video.stream import VideoStream
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -387,3 +389,19 @@ def test_real_video_backward_is_forward_reversed() -> None:
             assert frame.time == forward[frame.index].time == Fraction(frame.index, 30)
             np.testing.assert_array_equal(frame.image, forward[frame.index].image)
         np.testing.assert_array_equal(source.read(25).image, forward[25].image)
+
+
+def test_frames_are_freed_without_the_garbage_collector(tmp_path: Path) -> None:
+    """Frames that wait for it are memory that grows with the video."""
+    path = Film(frames=12, rotation=90).write(tmp_path / "film.mp4")
+    with VideoFile(str(path), name="film.mp4", prefetch=0) as source:
+        next(iter(source))
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in source:
+                pass
+            kept = [o for o in gc.get_objects() if isinstance(o, SideDataContainer)]
+        finally:
+            gc.enable()
+    assert len(kept) <= 1

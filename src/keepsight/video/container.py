@@ -16,7 +16,7 @@ from av.video.frame import VideoFrame
 from keepsight.errors import SourceError
 from keepsight.types import Frame
 from keepsight.video.prefetch import ReadAhead
-from keepsight.video.reel import Reel, StreamError, upright_rgb
+from keepsight.video.reel import Reel, StreamError, Upright
 from keepsight.video.source import SourceInfo, chosen_range, require_index
 from keepsight.video.timeline import Timeline
 
@@ -62,9 +62,10 @@ class VideoFile:
         self._lock = threading.Lock()
         self._timeline_lock = threading.Lock()
         self._known_timeline: Timeline | None = None
+        self._upright = Upright()
         with self._open() as reel:
             first = self._first(reel)
-            image = upright_rgb(first)
+            image = self._upright.rgb(first)
             self._origin = first.pts
             self._time_base = reel.time_base
             rate = reel.guessed_rate if first.pts is None else reel.average_rate
@@ -243,7 +244,7 @@ class VideoFile:
             return self._known_timeline
 
     def _frame(self, number: int, frame: VideoFrame) -> Frame:
-        image = upright_rgb(frame)
+        image = self._upright.rgb(frame)
         info = self._info
         if image.shape[:2] != (info.height, info.width):
             raise SourceError(

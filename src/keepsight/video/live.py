@@ -18,7 +18,7 @@ from keepsight.errors import SourceError
 from keepsight.types import Frame, ImageArray
 from keepsight.video.container import VideoFile
 from keepsight.video.prefetch import ReadAhead
-from keepsight.video.reel import Reel, StreamError, upright_rgb
+from keepsight.video.reel import Reel, StreamError, Upright
 from keepsight.video.source import FrameSource, SourceInfo
 
 __all__ = ["Camera", "LiveStream", "open_url"]
@@ -194,7 +194,8 @@ class LiveStream(_LiveSource):
         if first is None:
             reel.close()
             raise SourceError(f"Expected frames from {name}, but it ended without one. Check its sender.")
-        image = upright_rgb(first)
+        self._upright = Upright()
+        image = self._upright.rgb(first)
         self._first = Frame(0, None if first.pts is None else Fraction(0), image)
         self._origin = first.pts
         self._info = SourceInfo(image.shape[1], image.shape[0], None, reel.average_rate, name, live=True)
@@ -203,7 +204,7 @@ class LiveStream(_LiveSource):
         yield self._first
         try:
             for frame in self._decoding:
-                yield self._frame(frame.pts, upright_rgb(frame))
+                yield self._frame(frame.pts, self._upright.rgb(frame))
         except StreamError as broken:
             raise SourceError(
                 f"{self._info.name} broke off: {broken}. Check its sender and open it again."

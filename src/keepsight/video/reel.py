@@ -20,7 +20,7 @@ from keepsight.errors import SourceError
 from keepsight.types import ImageArray
 from keepsight.video.orientation import Orientation
 
-__all__ = ["Reel", "StreamError", "upright_rgb"]
+__all__ = ["Reel", "StreamError", "Upright"]
 
 _LOSSY_FORMATS = frozenset({"mpegts", "rtsp", "sdp", "rtp", "hls"})
 """Formats made for lines that lose packets: a damaged packet is their everyday, not their end."""
@@ -198,17 +198,35 @@ class Reel:
         return (self._at_start and seen < indexed) or _is_cut_short(self._location)
 
 
-def upright_rgb(frame: VideoFrame) -> ImageArray:
-    """The frame as (H, W, 3) uint8 RGB, turned as its display matrix says.
+class Upright:
+    """Turns the frames of one stream upright, as their display matrix says.
 
-    The frame's own colour matrix and range are used; where it states none, BT.601 limited range, as
-    FFmpeg assumes. Pixels are taken as square.
+    PyAV ties a frame whose side data was read to itself, so that its pixels stay until the garbage collector
+    comes round: more than a hundred MiB of film. The matrix is therefore read on the first frame and where
+    its rotation changes, and holds in between.
     """
-    image = np.ascontiguousarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
+
+    def __init__(self) -> None:
+        # One attribute, so that threads that read the same source never see half of a change.
+        self._known: tuple[float, Orientation] | None = None
+
+    def rgb(self, frame: VideoFrame) -> ImageArray:
+        """The frame as (H, W, 3) uint8 RGB.
+
+        The frame's own colour matrix and range are used; where it states none, BT.601 limited range, as
+        FFmpeg assumes. Pixels are taken as square.
+        """
+        known, rotation = self._known, frame.rotation
+        if known is None or known[0] != rotation:
+            self._known = known = (rotation, _orientation(frame))
+        return known[1].apply(np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8))
+
+
+def _orientation(frame: VideoFrame) -> Orientation:
     side_data = cast(SideDataContainer, frame.side_data)  # PyAV's stub names motion vectors only.
     if "DISPLAYMATRIX" not in side_data:
-        return image
-    return Orientation.from_display_matrix(bytes(side_data["DISPLAYMATRIX"])).apply(image)
+        return Orientation()
+    return Orientation.from_display_matrix(bytes(side_data["DISPLAYMATRIX"]))
 
 
 def _shown_from(earliest: int | None, frames: list[VideoFrame]) -> list[VideoFrame]:
