@@ -401,7 +401,7 @@ def test_frames_are_freed_without_the_garbage_collector(tmp_path: Path) -> None:
         try:
             for _ in source:
                 pass
-            kept = [o for o in gc.get_objects() if isinstance(o, SideDataContainer)]
+            kept = [o for o in gc.get_objects() if type(o) is SideDataContainer]
         finally:
             gc.enable()
     assert len(kept) <= 1
