@@ -12,18 +12,29 @@ from typing import TypeVar
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from training.paths import (
+    Floats,
+    Path,
+    camera_path,
+    curve,
+    random_path,
+    random_squeeze,
+    source_grid,
+    vanish,
+)
 from training.sources import Cutout, Image, Photo, Region, Sources, blob_mask, cut_out
 
 __all__ = ["Clip", "make_clip"]
 
-Floats = NDArray[np.float32]
 T = TypeVar("T")
 
 SMALLEST_PROMPT = 0.003  # share of the first frame that the object must cover
 LARGEST_PROMPT = 0.75
 ATTEMPTS = 20
+PASSER = -1  # the group of what only passes by
+LABELLED = 0.35  # share of the objects that come from photographs labelled by a model, where there are any
+REAL = 0.25  # share of the clips that are pieces of real ones, where there are any
 
 
 @dataclass(frozen=True)
@@ -32,18 +43,6 @@ class Clip:
 
     frames: Image  # (T, S, S, 3) RGB
     masks: Region  # (T, S, S), 1 where the object is visible
-
-
-@dataclass(frozen=True)
-class Path:
-    """Where a layer is on every frame; lengths in units of the frame's side."""
-
-    center: Floats  # (T, 2)
-    scale: Floats  # (T,)
-    angle: Floats  # (T,) radians
-    aspect: Floats  # (T,) width over height, relative
-    bend: Floats  # (T,) strength of the non-rigid deformation
-    waves: Floats  # (2, 4): frequency x, frequency y, phase, phase per frame; one row per axis
 
 
 @dataclass(frozen=True)
@@ -58,33 +57,6 @@ class Layer:
 def one_of(random: np.random.Generator, items: Sequence[T]) -> T:
     """A random item."""
     return items[int(random.integers(len(items)))]
-
-
-def curve(random: np.random.Generator, length: int, total: float) -> Floats:
-    """A smooth path from 0 that drifts by about `total` and sways."""
-    t = np.linspace(0, 1, length)
-    sway = np.sin(2 * np.pi * (random.uniform(0.2, 1.2) * t + random.random()))
-    line = random.normal() * t + 0.35 * random.normal() * (sway - sway[0])
-    path: Floats = (total * line).astype(np.float32)
-    return path
-
-
-def random_path(random: np.random.Generator, length: int, scale: float, speed: float) -> Path:
-    """A path of a layer of about `scale` of the frame; `speed` 1 is lively."""
-    start = random.uniform(0.2, 0.8, 2)
-    bend = 0.05 * random.random() ** 2 * (1 + curve(random, length, 2.0))
-    return Path(
-        center=np.stack([start[i] + curve(random, length, 0.3 * speed) for i in (0, 1)], 1).astype(
-            np.float32
-        ),
-        scale=(scale * np.exp(curve(random, length, 0.3 * speed))).astype(np.float32),
-        angle=(random.normal() * 0.2 + curve(random, length, 0.4 * speed)).astype(np.float32),
-        aspect=np.exp(random.normal() * 0.2 + curve(random, length, 0.25 * speed)).astype(np.float32),
-        bend=bend.astype(np.float32),
-        waves=np.stack([random.uniform([0.5, 0.5, 0, -1], [2.0, 2.0, 6.3, 1]) for _ in range(2)]).astype(
-            np.float32
-        ),
-    )
 
 
 def recolour(random: np.random.Generator, image: Image, strength: float) -> Image:
@@ -124,7 +96,7 @@ def random_cutout(random: np.random.Generator, sources: Sources) -> Cutout:
     """An object cut from a photograph, or a blob."""
     if random.random() < 0.3:
         return textured_blob(random, sources)
-    photo = one_of(random, sources.photos)
+    photo = any_photo(random, sources)
     cutout = cut_out(photo.image, photo.regions[pick_region(random, photo)])
     if random.random() < 0.5:
         cutout = Cutout(recolour(random, cutout.image, 0.8), cutout.alpha)
@@ -133,26 +105,16 @@ def random_cutout(random: np.random.Generator, sources: Sources) -> Cutout:
     return cutout
 
 
+def any_photo(random: np.random.Generator, sources: Sources) -> Photo:
+    """A photograph with objects; those that were labelled by a model show the most kinds of things."""
+    if sources.labelled and random.random() < LABELLED:
+        return one_of(random, sources.labelled)
+    return one_of(random, sources.photos)
+
+
 def pick_region(random: np.random.Generator, photo: Photo) -> int:
-    """Mostly the whole person, sometimes a garment; any cat."""
-    return 0 if random.random() < 0.6 else int(random.integers(len(photo.regions)))
-
-
-def source_grid(path: Path, t: int, window: tuple[int, int, int, int], size: int) -> tuple[Floats, Floats]:
-    """For each output pixel of a window (x0, y0, x1, y1) the layer's coordinates, -0.5..0.5 inside it."""
-    x0, y0, x1, y1 = window
-    xs = ((np.arange(x0, x1, dtype=np.float32) + 0.5) / size - path.center[t, 0])[None, :]
-    ys = ((np.arange(y0, y1, dtype=np.float32) + 0.5) / size - path.center[t, 1])[:, None]
-    cos, sin = np.cos(path.angle[t]), np.sin(path.angle[t])
-    stretch = np.sqrt(path.aspect[t])
-    u = (cos * xs + sin * ys) / (path.scale[t] * stretch)
-    v = (-sin * xs + cos * ys) / (path.scale[t] / stretch)
-    if path.bend[t] != 0:
-        (fx, fy, p, w), (gx, gy, q, z) = path.waves
-        du = path.bend[t] * np.sin(2 * np.pi * (fx * u + fy * v) + p + w * t)
-        v = v + path.bend[t] * np.sin(2 * np.pi * (gx * u + gy * v) + q + z * t)
-        u = u + du
-    return u.astype(np.float32), v.astype(np.float32)
+    """Mostly the whole person, sometimes a garment; any cat, any thing."""
+    return 0 if photo.whole_first and random.random() < 0.6 else int(random.integers(len(photo.regions)))
 
 
 def layer_window(path: Path, t: int, size: int) -> tuple[int, int, int, int]:
@@ -183,29 +145,20 @@ def paste(canvas: Image, layer: Layer, t: int) -> Floats:
     return alpha
 
 
-def camera_frames(image: Image, region: Region, path: Path, size: int) -> tuple[Image, Region]:
-    """A photograph and a region of it seen by a moving camera: (T, S, S, 3) and (T, S, S)."""
-    height, width = image.shape[:2]
+def camera_frames(
+    images: Sequence[Image], regions: Sequence[Region], path: Path, size: int
+) -> tuple[Image, Region]:
+    """T pictures and a region of each seen by a moving camera: (T, S, S, 3) and (T, S, S)."""
+    height, width = images[0].shape[:2]
     frames, masks = [], []
-    for t in range(len(path.scale)):
+    for t, (image, region) in enumerate(zip(images, regions, strict=True)):
         u, v = source_grid(path, t, (0, 0, size, size), size)
         map_x, map_y = (u + 0.5) * width - 0.5, (v + 0.5) * height - 0.5
         border = cv2.BORDER_REFLECT_101
         frames.append(cv2.remap(image, map_x, map_y, cv2.INTER_LINEAR, borderMode=border))
-        masks.append(cv2.remap(region, map_x, map_y, cv2.INTER_LINEAR, borderMode=border))
+        # What the border mirrors is a twin, not the object.
+        masks.append(cv2.remap(region, map_x, map_y, cv2.INTER_LINEAR, borderValue=(0,)))
     return np.stack(frames).astype(np.uint8), np.stack(masks).astype(np.uint8)
-
-
-def camera_path(random: np.random.Generator, length: int, speed: float, focus: Floats | None) -> Path:
-    """A camera's path over a picture; with a focus (x, y, extent; of 0..1) that part is kept in view."""
-    zoom = float(np.exp(random.uniform(0.05, 0.6)))
-    if focus is not None:
-        zoom = float(np.clip(random.uniform(0.3, 1.1) / focus[2], 0.9, 3.0))
-    path = random_path(random, length, zoom, speed)
-    target = np.array([0.5, 0.5]) if focus is None else focus[:2]
-    place = random.uniform(0.35, 0.65, 2) - (target - 0.5) * zoom
-    drift = path.center - path.center[0]
-    return replace(path, center=(place + drift).astype(np.float32), bend=path.bend * np.float32(0.4))
 
 
 def background_frames(random: np.random.Generator, sources: Sources, length: int, size: int) -> Image:
@@ -229,21 +182,34 @@ def background_frames(random: np.random.Generator, sources: Sources, length: int
         ).astype(np.uint8)
     picture = any_picture(random, sources)
     path = camera_path(random, length, random.uniform(0, 0.8), None)
-    return camera_frames(picture, np.zeros(picture.shape[:2], np.uint8), path, size)[0]
+    nothing = np.zeros(picture.shape[:2], np.uint8)
+    return camera_frames([picture] * length, [nothing] * length, path, size)[0]
 
 
-def vanish(random: np.random.Generator, path: Path) -> Path:
-    """Moves a layer out of the frame for some frames after the first."""
-    length = len(path.scale)
-    first = int(random.integers(1, length))
-    last = int(random.integers(first, length)) + 1
-    center = path.center.copy()
-    center[first:last] += 3.0
-    return replace(path, center=center)
+def passer_by(random: np.random.Generator, sources: Sources, target: Path) -> Layer:
+    """Something large that passes in front of the object and hides it for a while."""
+    length = len(target.scale)
+    when = random.uniform(0.5, length - 0.5)
+    pace = random.uniform(0.3, 1.0)
+    way = random.uniform(0, 2 * np.pi)
+    along = ((np.arange(length) - when) * pace)[:, None] * [np.cos(way), np.sin(way)]
+    scale = target.scale * np.float32(random.uniform(1.1, 1.9))
+    center = target.center + (along * scale[:, None]).astype(np.float32)
+    hider = replace(target, center=center.astype(np.float32), scale=scale, angle=target.angle * 0)
+    return Layer(random_cutout(random, sources), hider, PASSER)
 
 
 def make_layers(random: np.random.Generator, sources: Sources, length: int, has_target: bool) -> list[Layer]:
     """Objects above the background, lowest first; those of group 0 are to be followed."""
+    layers = random_layers(random, sources, length, has_target)
+    squeeze = np.float32(random_squeeze(random))
+    return [replace(x, path=replace(x.path, aspect=x.path.aspect * squeeze)) for x in layers]
+
+
+def random_layers(
+    random: np.random.Generator, sources: Sources, length: int, has_target: bool
+) -> list[Layer]:
+    """The same, as wide as they are."""
     layers = []
     speed = float(random.choice([0.15, 0.5, 1.0, 1.6], p=[0.2, 0.35, 0.3, 0.15]))
     others = int(random.integers(0, 4)) if has_target else int(random.choice([0, 1, 2], p=[0.5, 0.3, 0.2]))
@@ -270,6 +236,8 @@ def make_layers(random: np.random.Generator, sources: Sources, length: int, has_
             path, center=path.center + shift, scale=path.scale * np.float32(random.uniform(0.4, 0.9))
         )
         layers.insert(at, Layer(random_cutout(random, sources), ridden, 0))
+    if random.random() < 0.15:
+        layers.append(passer_by(random, sources, path))
     return layers
 
 
@@ -302,26 +270,53 @@ def degrade(random: np.random.Generator, frames: Image) -> Image:
     return np.stack(out).astype(np.uint8)
 
 
+def focus_of(region: Region) -> Floats:
+    """Centre and extent (x, y, extent) of a region, in units of the picture's sides."""
+    x, y, width, height = cv2.boundingRect(region)
+    rows, columns = region.shape
+    return np.array(
+        [(x + width / 2) / columns, (y + height / 2) / rows, max(width / columns, height / rows)], np.float32
+    )
+
+
 def scene_frames(
     random: np.random.Generator, sources: Sources, length: int, size: int
 ) -> tuple[Image, Region]:
     """A photograph with an object in it under camera motion, and that object's masks (0..255)."""
-    photo = one_of(random, sources.photos)
+    photo = any_photo(random, sources)
     region = photo.regions[pick_region(random, photo)]
-    x, y, width, height = cv2.boundingRect(region)
+    path = camera_path(random, length, float(random.choice([0.2, 0.7, 1.2])), focus_of(region))
     rows, columns = region.shape
-    focus = np.array(
-        [(x + width / 2) / columns, (y + height / 2) / rows, max(width / columns, height / rows)], np.float32
-    )
-    path = camera_path(random, length, float(random.choice([0.2, 0.7, 1.2])), focus)
+    path = replace(path, aspect=path.aspect * np.float32(random_squeeze(random) * columns / rows))
     image = recolour(random, photo.image, 0.7) if random.random() < 0.3 else photo.image
-    return camera_frames(image, region, path, size)
+    return camera_frames([image] * length, [region] * length, path, size)
+
+
+def real_frames(
+    random: np.random.Generator, sources: Sources, length: int, size: int
+) -> tuple[Image, Region]:
+    """An object in a piece of a real clip, forward or back and forth, the camera moving a little more."""
+    tracklet = one_of(random, sources.tracklets)
+    while random.random() > tracklet.liveliness:
+        tracklet = one_of(random, sources.tracklets)
+    count = len(tracklet.frames)
+    there_and_back = [*range(count), *range(count - 2, 0, -1)]
+    start = int(random.integers(0, max(count - length, 0) + 1))
+    order = [there_and_back[(start + t) % len(there_and_back)] for t in range(length)]
+    if random.random() < 0.5:
+        order.reverse()
+    regions = [tracklet.regions[i] for i in order]
+    path = camera_path(random, length, float(random.choice([0.0, 0.2, 0.5])), focus_of(regions[0]))
+    path = replace(path, bend=np.zeros_like(path.bend))
+    return camera_frames([tracklet.frames[i] for i in order], regions, path, size)
 
 
 def compose(random: np.random.Generator, sources: Sources, length: int, size: int) -> Clip:
     """One clip, whatever it shows."""
-    if random.random() < 0.35:
-        frames, masks = scene_frames(random, sources, length, size)
+    kind = random.random()
+    if kind < REAL + 0.25:
+        real = sources.tracklets and kind < REAL
+        frames, masks = (real_frames if real else scene_frames)(random, sources, length, size)
         visible = masks.astype(np.float32) / 255
         layers = make_layers(random, sources, length, has_target=False)
     else:
@@ -339,7 +334,7 @@ def compose(random: np.random.Generator, sources: Sources, length: int, size: in
     return Clip(np.ascontiguousarray(frames), np.ascontiguousarray(masks))
 
 
-def make_clip(sources: Sources, seed: int, index: int, length: int = 6, size: int = 256) -> Clip:
+def make_clip(sources: Sources, seed: int, index: int, length: int = 8, size: int = 256) -> Clip:
     """Makes clip `index`: the same for the same arguments.
 
     Args:

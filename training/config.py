@@ -15,6 +15,6 @@ POCKET = Sam2Config(
     attention_ffn=256,
     decoder_mlp=256,
     pointer_time=False,
-    matching=MatchingConfig(),
+    matching=MatchingConfig(fine_width=32),
     drawn_prompts=True,
 )

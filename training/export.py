@@ -4,7 +4,6 @@
 """
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -35,10 +34,10 @@ def export(run: Path, target: Path, image_size: int) -> None:
         image_size: side of the input the network is to be used with; a multiple of 32.
     """
     state = torch.load(run / STATE_FILE, map_location="cpu", weights_only=True)
-    model = average_model(state["average"], state["scale"])
+    model = average_model(state["average"], state["scale"], image_size)
     tensors = {name: tensor.half().contiguous() for name, tensor in model.state_dict().items()}
     metadata = {
-        CONFIG_KEY: config_to_json(replace(POCKET, image_size=image_size)),
+        CONFIG_KEY: config_to_json(model.config),
         "keepsight.name": "pocket",
         "keepsight.licence": LICENCE,
         "keepsight.notice": NOTICE,

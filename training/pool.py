@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from keepsight.nn.efficientnet import LEVEL_WIDTHS, EfficientNetLevels, EfficientNetLite
+from keepsight.weights.device import pick_dtype
 from training.clips import SMALLEST_PROMPT, make_clip
 from training.imagenet import imagenet_weights
-from training.sources import load_sources
+from training.sources import Sources, load_sources
 
 __all__ = ["Batch", "ClipPool", "PoolShape", "normalise"]
 
@@ -31,7 +32,7 @@ class PoolShape(NamedTuple):
     """How large a pool is."""
 
     capacity: int = 3000  # clips
-    length: int = 6  # frames of a clip
+    length: int = 8  # frames of a clip
     size: int = 256  # side of a frame in pixels
 
 
@@ -86,7 +87,7 @@ class ClipPool:
         """Stores clip `index`: levels (T, c, s, s) and masks (T, S, S) of 0 and 1."""
         slot = index % self.shape.capacity
         for array, level in zip(self.levels, levels, strict=True):
-            array[slot] = level.half().numpy()
+            array[slot] = level.float().half().numpy()
         self.masks[slot] = np.packbits(masks, axis=-1)
         partial = self.folder / f"{COUNT_FILE}.part"
         partial.write_text(json.dumps(index + 1))
@@ -123,28 +124,34 @@ class ClipPool:
         return float(np.unpackbits(self.masks[slot, frame]).mean())
 
 
-def fill(pool: ClipPool, data: Path, seed: int, until: int) -> None:
+def fill(pool: ClipPool, sources: Sources, seed: int, until: int, rate: float = 0.0) -> None:
     """Makes clips and runs them through the backbone until `until` clips were written.
 
     Args:
         pool: to be filled, from where it was left.
-        data: the training data folder.
+        sources: what clips are made of.
         seed: of the clips.
         until: total number of clips.
+        rate: clips a second, so that the trainer keeps the processor once the pool is full; 0 for all it can.
     """
-    sources = load_sources(data)
     backbone = EfficientNetLite().eval()
     backbone.load_state_dict(imagenet_weights())
-    start = time.monotonic()
+    # Where the network will compute in bfloat16, it learns from such features, which come twice as fast.
+    kind = pick_dtype("auto")
+    backbone.to(kind)
+    start = due = time.monotonic()
     first = pool.written
     for index in range(first, until):
         clip = make_clip(sources, seed, index, pool.shape.length, pool.shape.size)
         with torch.inference_mode():
-            levels = backbone(normalise(clip.frames))
+            levels = backbone(normalise(clip.frames).to(kind))
         pool.write(index, levels, clip.masks)
+        if rate and index >= pool.shape.capacity // 2:
+            due = max(due + 1 / rate, time.monotonic() - 1 / rate)
+            time.sleep(max(due - time.monotonic(), 0))
         if index % 200 == 199:
-            rate = (index + 1 - first) / (time.monotonic() - start)
-            print(f"{index + 1} clips, {rate:.1f} per second", flush=True)
+            speed = (index + 1 - first) / (time.monotonic() - start)
+            print(f"{index + 1} clips, {speed:.1f} per second", flush=True)
 
 
 def main() -> None:
@@ -152,18 +159,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--data", type=Path, default=Path("../shared/data/train"))
+    parser.add_argument("--labels", type=Path, default=Path("training/runs/labels"))
     parser.add_argument("--capacity", type=int, default=PoolShape().capacity)
     parser.add_argument("--length", type=int, default=PoolShape().length)
     parser.add_argument("--size", type=int, default=PoolShape().size)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--until", type=int, default=10**9)
+    parser.add_argument(
+        "--rate", type=float, default=2.0, help="clips a second once half of the pool is full"
+    )
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.set_flush_denormal(True)
     cv2.setNumThreads(1)
     shape = PoolShape(options.capacity, options.length, options.size)
-    fill(ClipPool(options.folder, shape), options.data, options.seed, options.until)
+    sources = load_sources(options.data, options.labels)
+    fill(ClipPool(options.folder, shape), sources, options.seed, options.until, options.rate)
 
 
 if __name__ == "__main__":

@@ -13,23 +13,30 @@ POSITIVE, NEGATIVE, TOP_LEFT, BOTTOM_RIGHT = 1, 0, 2, 3
 CARELESS = 0.05  # standard deviation of a box corner, in units of the box's side
 
 
-def batch_of(points: list[NDArray[np.float64]], labels: list[list[int]]) -> PromptBatch:
+def batch_of(points: list[NDArray[np.float64]], labels: list[list[int]], device: torch.device) -> PromptBatch:
     return PromptBatch(
-        torch.tensor(np.stack(points), dtype=torch.float32), torch.tensor(labels, dtype=torch.int32)
+        torch.tensor(np.stack(points), dtype=torch.float32, device=device),
+        torch.tensor(labels, dtype=torch.int32, device=device),
     )
+
+
+def regions(truth: Tensor) -> NDArray[np.bool_]:
+    """(B, 1, S, S) masks as (B, S, S)."""
+    found: NDArray[np.bool_] = truth[:, 0].cpu().numpy() > 0.5
+    return found
 
 
 def box_prompt(random: np.random.Generator, truth: Tensor) -> PromptBatch:
     """Boxes around (B, 1, S, S) masks, half of them drawn carelessly."""
     size = truth.shape[-1]
     corners = []
-    for mask in truth[:, 0].numpy() > 0.5:
+    for mask in regions(truth):
         ys, xs = np.nonzero(mask)
         box = np.array([[xs.min(), ys.min()], [xs.max() + 1, ys.max() + 1]], float)
         if random.random() < 0.5:
             box += random.normal(size=(2, 2)) * CARELESS * (box[1] - box[0])
         corners.append(box.clip(0, size))
-    return batch_of(corners, [[TOP_LEFT, BOTTOM_RIGHT]] * len(corners))
+    return batch_of(corners, [[TOP_LEFT, BOTTOM_RIGHT]] * len(corners), truth.device)
 
 
 def inner_points(random: np.random.Generator, mask: NDArray[np.bool_], count: int) -> NDArray[np.float64]:
@@ -44,10 +51,9 @@ def inner_points(random: np.random.Generator, mask: NDArray[np.bool_], count: in
 
 def click_prompt(random: np.random.Generator, truth: Tensor, clicks: int) -> PromptBatch:
     """Clicks on (B, 1, S, S) masks."""
-    masks = truth[:, 0].numpy() > 0.5
-    return batch_of(
-        [inner_points(random, mask, clicks) for mask in masks], [[POSITIVE] * clicks] * len(masks)
-    )
+    masks = regions(truth)
+    points = [inner_points(random, mask, clicks) for mask in masks]
+    return batch_of(points, [[POSITIVE] * clicks] * len(masks), truth.device)
 
 
 def correction_prompt(
@@ -64,7 +70,7 @@ def correction_prompt(
     size = truth.shape[-1]
     answer = torch.nn.functional.interpolate(logits.detach(), size=(size, size), mode="bilinear")[:, 0] > 0
     points, labels = [], []
-    for found, wanted in zip(answer.numpy(), truth[:, 0].numpy() > 0.5, strict=True):
+    for found, wanted in zip(answer.cpu().numpy(), regions(truth), strict=True):
         missed, excess = wanted & ~found, found & ~wanted
         label = POSITIVE if missed.sum() >= excess.sum() else NEGATIVE
         errors = missed if label == POSITIVE else excess
@@ -73,7 +79,7 @@ def correction_prompt(
             errors = wanted if wanted.any() else ~found
         points.append(inner_points(random, errors, 1))
         labels.append([label])
-    click = batch_of(points, labels)
+    click = batch_of(points, labels, truth.device)
     return PromptBatch(
         torch.cat([earlier.points, click.points], dim=1),
         torch.cat([earlier.labels, click.labels], dim=1),

@@ -4,15 +4,18 @@ Everything comes from `../shared/data/train`, whose licences allow shipping what
 (`../shared/data/README.md`); nothing of DAVIS is read here.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Cutout", "Photo", "Sources", "blob_mask", "cut_out", "load_sources"]
+__all__ = ["Cutout", "Photo", "Sources", "Tracklet", "blob_mask", "cut_out", "load_sources"]
 
 Image = NDArray[np.uint8]
 Region = NDArray[np.uint8]
@@ -28,6 +31,24 @@ class Photo:
 
     image: Image  # (H, W, 3) RGB
     regions: tuple[Region, ...]  # each (H, W), 255 on the object
+    whole_first: bool = True  # whether the first region is the most worth following
+
+
+@dataclass(frozen=True)
+class Tracklet:
+    """An object followed through a few frames of a real clip."""
+
+    frames: Sequence[Image]  # each (H, W, 3) RGB
+    regions: Sequence[Region]  # each (H, W), 255 on the object
+
+    @cached_property
+    def liveliness(self) -> float:
+        """How often it should be shown, 0.1..1: what stands still teaches little."""
+        changes = [
+            1 - float((old & new).sum(dtype=np.int64)) / max(int((old | new).sum(dtype=np.int64)), 1)
+            for old, new in pairwise(self.regions)
+        ]
+        return float(np.clip(3 * np.mean(changes), 0.1, 1.0))
 
 
 @dataclass(frozen=True)
@@ -45,6 +66,8 @@ class Sources:
     photos: Sequence[Photo]  # with objects
     backgrounds: Sequence[Image]
     clips: Sequence[Sequence[Image]]  # consecutive frames of real clips, without labels
+    labelled: Sequence[Photo] = ()  # photographs whose masks `training.labels` found
+    tracklets: Sequence[Tracklet] = ()  # likewise pieces of the clips
 
 
 def read_image(path: Path) -> Image:
@@ -96,8 +119,64 @@ def read_clip(path: Path) -> list[Image]:
     return frames
 
 
-def load_sources(root: Path) -> Sources:
-    """Reads all training pictures into memory (about 1.5 GB).
+def decoded(code: object) -> Region:
+    """A COCO run-length code as a region."""
+    from pycocotools import mask as coco
+
+    return np.asarray(coco.decode(code) * np.uint8(255), dtype=np.uint8)
+
+
+def labelled_photos(root: Path, labels: Path) -> list[Photo]:
+    """The photographs without masks of their own, with those that `training.labels` wrote."""
+    photos = []
+    for path in sorted((labels / "photos").glob("*.json")):
+        entry = json.loads(path.read_text())
+        if not entry["objects"]:
+            continue
+        height, width = entry["size"]
+        image = cv2.resize(
+            read_image(root / "photos" / f"{path.stem}.jpg"), (width, height), interpolation=cv2.INTER_AREA
+        )
+        regions = tuple(decoded(code) for code in entry["objects"])
+        photos.append(Photo(image.astype(np.uint8), regions, whole_first=False))
+    return photos
+
+
+def read_frames(path: Path, numbers: Sequence[int]) -> list[Image]:
+    """Some frames of a video, in ascending order of their numbers."""
+    capture = cv2.VideoCapture(str(path))
+    frames: list[Image] = []
+    for number in range(max(numbers) + 1):
+        if not capture.grab():
+            break
+        if number in numbers:
+            frames.append(np.ascontiguousarray(capture.retrieve()[1][..., ::-1]).astype(np.uint8))
+    capture.release()
+    return frames
+
+
+def labelled_tracklets(root: Path, labels: Path) -> list[Tracklet]:
+    """Every object that `training.labels` followed, up to where it lost it."""
+    tracklets = []
+    for path in sorted((labels / "clips").glob("*.json")):
+        entry = json.loads(path.read_text())
+        if not entry["objects"]:
+            continue
+        frames = read_frames(root / "clips" / entry["clip"], entry["frames"])
+        for codes in entry["objects"]:
+            found = codes.index(None) if None in codes else len(codes)
+            regions = [decoded(code) for code in codes[: min(found, len(frames))]]
+            if len(regions) > 1:
+                tracklets.append(Tracklet(frames[: len(regions)], regions))
+    return tracklets
+
+
+def load_sources(root: Path, found: Path | None = None) -> Sources:
+    """Reads all training pictures into memory (about 2 GB).
+
+    Args:
+        root: the training data folder.
+        found: what `training.labels` wrote, if there is any.
 
     Raises:
         FileNotFoundError: the folder is missing or holds no photographs.
@@ -121,7 +200,13 @@ def load_sources(root: Path) -> Sources:
         )
     backgrounds = [read_image(path) for path in sorted((root / "photos").glob("*.jpg"))]
     clips = [read_clip(path) for path in sorted((root / "clips").glob("*.mp4"))]
-    return Sources(photos, backgrounds, [clip for clip in clips if len(clip) > 16])
+    return Sources(
+        photos,
+        backgrounds,
+        [clip for clip in clips if len(clip) > 16],
+        labelled_photos(root, found) if found is not None else (),
+        labelled_tracklets(root, found) if found is not None else (),
+    )
 
 
 def cut_out(image: Image, region: Region) -> Cutout:

@@ -22,17 +22,19 @@ from torch import Tensor, nn
 
 from keepsight.nn.efficientnet import LEVEL_WIDTHS, EfficientNetLevels
 from keepsight.nn.sam2 import Sam2
+from keepsight.weights.device import pick_dtype
 from training.config import POCKET
 from training.imagenet import imagenet_weights
 from training.pool import Batch, ClipPool, PoolShape
 from training.unroll import Schedule, light_encoder, track_clips
+from training.validate import Validation, draw_curve
 
 __all__ = ["Recipe", "average_model", "main"]
 
 STATE_FILE = "state.pt"
 # Frames of a clip until so much of the run is done.
 FROM_SCRATCH = ((0.12, 2), (0.5, 3), (0.85, 4), (1.0, 5))
-FROM_TRAINED = ((0.25, 4), (0.6, 5), (1.0, 6))
+FROM_TRAINED = ((0.3, 3), (0.6, 4), (0.85, 5), (1.0, 6))
 
 
 @dataclass(frozen=True)
@@ -125,9 +127,9 @@ def level_scales(pool: ClipPool, random: np.random.Generator) -> list[tuple[Tens
     ]
 
 
-def average_model(average: dict[str, Tensor], scale: list[tuple[Tensor, Tensor]]) -> Sam2:
+def average_model(average: dict[str, Tensor], scale: list[tuple[Tensor, Tensor]], size: int) -> Sam2:
     """The network as it is shipped: averaged weights, the features' scale folded into the neck."""
-    model = Sam2(POCKET)
+    model = Sam2(replace(POCKET, image_size=size))
     encoder = light_encoder(model)
     encoder.backbone.load_state_dict(imagenet_weights())
     model.load_state_dict(average, strict=False)
@@ -159,7 +161,9 @@ def begin(recipe: Recipe, pool: ClipPool, device: str, trained: Path | None = No
     if trained is None:
         return Run(model, optimiser, trainable(model), level_scales(pool, random), random)
     weights = {name: tensor.float() for name, tensor in load_file(trained).items()}
-    model.load_state_dict(weights)
+    missing = model.load_state_dict(weights, strict=False).missing_keys
+    if missing:
+        print(f"{len(missing)} tensors are not in {trained} and start at random, such as {missing[0]}.")
     # Exported weights have the features' scale in them.
     unit = [(torch.zeros(width, 1, 1), torch.ones(width, 1, 1)) for width in LEVEL_WIDTHS]
     return Run(model, optimiser, trainable(model), unit, random)
@@ -199,9 +203,10 @@ def take_step(run: Run, recipe: Recipe, pool: ClipPool) -> dict[str, float]:
 
 
 @contextlib.contextmanager
-def clip_maker(pool: ClipPool, data: Path, seed: int) -> Iterator[None]:
+def clip_maker(pool: ClipPool, data: Path, labels: Path, seed: int) -> Iterator[None]:
     """Runs `training.pool` beside the training."""
-    values = {"folder": pool.folder, "data": data, "seed": seed, **pool.shape._asdict()}
+    shape = pool.shape._asdict()
+    values = {"folder": pool.folder, "data": data, "labels": labels, "seed": seed, **shape}
     options = [text for name, value in values.items() for text in (f"--{name}", str(value))]
     process = subprocess.Popen([sys.executable, "-m", "training.pool", *options])
     try:
@@ -211,13 +216,18 @@ def clip_maker(pool: ClipPool, data: Path, seed: int) -> Iterator[None]:
         process.wait()
 
 
-def train(run: Run, recipe: Recipe, pool: ClipPool, out: Path, until: float = 1.0) -> None:
+def train(run: Run, recipe: Recipe, pool: ClipPool, watch: Validation, until: float = 1.0) -> None:
     """Steps until `until` of the run is done, logging every 20 steps and saving every few minutes."""
     saved = time.monotonic()
     since, rows = saved, []
+    out = watch.log.parent
     with (out / "log.jsonl").open("a") as log:
         while recipe.progress(run.step, run.seconds) < until:
             rows.append(take_step(run, recipe, pool))
+            if watch.is_due(run.seconds / 60):
+                run.save(out / STATE_FILE)
+                watch_run(run, recipe, watch)
+                since += watch.spent
             if run.step % 20 == 0:
                 now = time.monotonic()
                 means = {k: round(sum(r[k] for r in rows) / len(rows), 4) for k in rows[0]}
@@ -232,6 +242,13 @@ def train(run: Run, recipe: Recipe, pool: ClipPool, out: Path, until: float = 1.
     run.save(out / STATE_FILE)
 
 
+def watch_run(run: Run, recipe: Recipe, watch: Validation) -> None:
+    """Measures the averaged weights on validation clips and draws the curve."""
+    model = average_model(run.average, run.scale, run.model.config.image_size)
+    j = watch.measure(model.to(pick_dtype("auto")) if recipe.half else model, run.step, run.seconds / 60)
+    print(f"step {run.step}: validation J {j:.3f} ({draw_curve(watch.log.parent)})", flush=True)
+
+
 def train_stage(recipe: Recipe, shape: PoolShape, until: float, options: argparse.Namespace) -> None:
     """Trains on clips of one size, from where the folder's run stands, until `until` of it is done."""
     state = options.out / STATE_FILE
@@ -240,13 +257,16 @@ def train_stage(recipe: Recipe, shape: PoolShape, until: float, options: argpars
         if recipe.progress(stored["step"], stored["seconds"]) >= until:
             return
     pool = ClipPool(options.out / f"pool{shape.size}", shape)
-    with clip_maker(pool, options.data, options.seed + shape.size):
+    with clip_maker(pool, options.data, options.labels, options.seed + shape.size):
         while pool.written < options.first_clips:
             time.sleep(1)
         run = begin(recipe, pool, options.device, options.trained)
         if state.exists():
             run.load(state)
-        train(run, recipe, pool, options.out, until)
+        watch = Validation(options.validation, options.out / "validation.jsonl", options.validate_every)
+        train(run, recipe, pool, watch, until)
+        if until == 1.0 and watch.sequences:
+            watch_run(run, recipe, watch)
 
 
 def main() -> None:
@@ -254,6 +274,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder of the run; resumed if it exists")
     parser.add_argument("--data", type=Path, default=Path("../shared/data/train"))
+    parser.add_argument("--labels", type=Path, default=Path("training/runs/labels"))
     parser.add_argument("--capacity", type=int, default=1800, help="clips kept in each pool")
     parser.add_argument("--size", type=int, default=256, help="side of the clips at first")
     parser.add_argument("--fine-size", type=int, default=320, help="side of the clips at last")
@@ -266,6 +287,10 @@ def main() -> None:
     parser.add_argument("--bfloat16", action="store_true", help="compute products in bfloat16")
     parser.add_argument("--learning-rate", type=float, default=Recipe.learning_rate)
     parser.add_argument("--trained", type=Path, help="weights to go on from, such as the shipped ones")
+    parser.add_argument(
+        "--validation", type=Path, default=Path("../shared/data/davis/train240"), help="clips to measure on"
+    )
+    parser.add_argument("--validate-every", type=float, default=10.0, help="minutes between measurements")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     options = parser.parse_args()
     torch.set_flush_denormal(True)  # the optimiser's running means of unused rows decay into slow numbers

@@ -48,13 +48,13 @@ class Memory:
         if recent:
             older = random.choice(np.arange(2, OLDEST + 1), recent - 1, replace=False)
             ages += [*sorted(map(int, older), reverse=True), 1]
-        batch = len(self.maps[0])
+        batch, device = len(self.maps[0]), self.maps[0].device
         distances = [max(int(np.exp(random.uniform(0, 5))), recent + 1), *range(recent, 0, -1)]
         return MemoryBatch(
             torch.stack(self.maps, dim=1),
-            torch.tensor(ages).expand(batch, -1),
+            torch.tensor(ages, device=device).expand(batch, -1),
             torch.stack(self.pointers, dim=1),
-            torch.tensor(distances, dtype=torch.float32).expand(batch, -1),
+            torch.tensor(distances, dtype=torch.float32, device=device).expand(batch, -1),
         )
 
 
@@ -114,7 +114,7 @@ def frame_features(model: Sam2, batch: Batch) -> list[ImageFeatures]:
 def pick(candidates: MaskCandidates) -> tuple[Tensor, Tensor]:
     """The candidate the network itself thinks best: logits (B, 1, 4h, 4w) and pointers (B, C)."""
     best = candidates.ious.argmax(dim=1)
-    rows = torch.arange(len(best))
+    rows = torch.arange(len(best), device=best.device)
     return candidates.logits[rows, best][:, None], candidates.pointers[rows, best]
 
 
@@ -172,9 +172,8 @@ class Tracked:
         answer = self.ask(t, memory, None, multimask=True)
         logits, pointers = pick(answer)
         if self.random.random() < 0.08:
-            nothing = PromptBatch(
-                torch.zeros(len(logits), 0, 2), torch.zeros(len(logits), 0, dtype=torch.int32)
-            )
+            points = logits.new_zeros(len(logits), 0, 2)
+            nothing = PromptBatch(points, torch.zeros_like(points[..., 0], dtype=torch.int32))
             prompts = correction_prompt(self.random, nothing, logits, self.truth(t))
             corrected = self.ask(t, memory, prompts, multimask=True)
             logits, pointers = pick(corrected)

@@ -50,7 +50,7 @@ def stages() -> dict[str, Tensor]:
         "adopted logits": adopted.logits,
         "adopted pointer": adopted.pointers,
         "memory": memory,
-        "conditioned embedding": network._condition(later, batch),
+        "conditioned embedding": network._condition(later, batch)[0],
         "tracked logits": tracked.logits,
         "tracked pointers": tracked.pointers,
     }

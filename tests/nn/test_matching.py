@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 from keepsight.nn.io import ImageFeatures
 from keepsight.nn.matching import MatchingConfig, MatchingRead, squared_distances
@@ -34,8 +35,9 @@ def test_shapes(read: MatchingRead) -> None:
     extra = read.remember(features(0), logits(batch=3))
     assert extra.shape == (3, TOKENS, read.extra_width)
     memory = torch.stack([extra, extra], dim=1)
-    out = read.read(features(1), memory, torch.zeros(3, 2, TOKENS, MEMORY_WIDTH))
+    out, masks = read.read(features(1), memory, torch.zeros(3, 2, TOKENS, MEMORY_WIDTH))
     assert out.shape == (3, WIDTH, SIDE, SIDE)
+    assert masks.shape == (3, 2, 4 * SIDE, 4 * SIDE)
 
 
 def test_keys_have_unit_length_and_evidence_is_the_mask(read: MatchingRead) -> None:
@@ -66,8 +68,10 @@ def test_a_frame_that_looks_the_same_reads_its_own_mask(read: MatchingRead) -> N
     captured: list[torch.Tensor] = []
     read.fuse.register_forward_pre_hook(lambda module, args: captured.append(args[0]))
     extra = read.remember(frame, logits())
-    read.read(moved, extra[:, None], torch.zeros(1, 1, TOKENS, MEMORY_WIDTH))
+    _, masks = read.read(moved, extra[:, None], torch.zeros(1, 1, TOKENS, MEMORY_WIDTH))
     found = captured[0][..., MEMORY_WIDTH : MEMORY_WIDTH + 16].reshape(SIDE, SIDE, 16)
+    whole = F.pixel_unshuffle(masks[0, :1], 4).permute(1, 2, 0)
+    torch.testing.assert_close(whole, found)
     expected = extra[0, :, WIDTH:].reshape(SIDE, SIDE, 16).flip(1)
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
 
@@ -90,26 +94,27 @@ def test_objects_and_order_of_frames_do_not_mix(read: MatchingRead) -> None:
     first, second = read.remember(features(1), logits(2, 1)), read.remember(features(2), logits(2, 2))
     values = torch.randn(2, 2, TOKENS, MEMORY_WIDTH)
     memory = torch.stack([first, second], dim=1)
-    both = read.read(features(3), memory, values)
-    alone = torch.cat([read.read(features(3), memory[i : i + 1], values[i : i + 1]) for i in (0, 1)])
+    both, _ = read.read(features(3), memory, values)
+    alone = torch.cat([read.read(features(3), memory[i : i + 1], values[i : i + 1])[0] for i in (0, 1)])
     torch.testing.assert_close(both, alone, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(
-        both, read.read(features(3), memory.flip(1), values.flip(1)), atol=1e-5, rtol=1e-5
+        both, read.read(features(3), memory.flip(1), values.flip(1))[0], atol=1e-5, rtol=1e-5
     )
 
 
 def test_features_of_each_object_are_accepted(read: MatchingRead) -> None:
     frames = features(4, batch=2)
     extra = read.remember(frames, logits(2))
-    out = read.read(frames, extra[:, None], torch.zeros(2, 1, TOKENS, MEMORY_WIDTH))
+    out, _ = read.read(frames, extra[:, None], torch.zeros(2, 1, TOKENS, MEMORY_WIDTH))
     one = frames._replace(embedding=frames.embedding[1:])
-    alone = read.read(one, extra[1:, None], torch.zeros(1, 1, TOKENS, MEMORY_WIDTH))
+    alone, _ = read.read(one, extra[1:, None], torch.zeros(1, 1, TOKENS, MEMORY_WIDTH))
     torch.testing.assert_close(out[1:], alone, atol=1e-5, rtol=1e-5)
 
 
 def test_gradients_reach_keys_and_memory(read: MatchingRead) -> None:
     extra = read.remember(features(1), logits())
-    read.read(features(2), extra[:, None], torch.randn(1, 1, TOKENS, MEMORY_WIDTH)).sum().backward()  # type: ignore[no-untyped-call]
+    out, _ = read.read(features(2), extra[:, None], torch.randn(1, 1, TOKENS, MEMORY_WIDTH))
+    out.sum().backward()  # type: ignore[no-untyped-call]
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in read.parameters())
 
 

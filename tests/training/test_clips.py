@@ -1,23 +1,33 @@
 """Clips: reproducible, within their shapes, showing the object first, moving it, hiding it now and then."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from pycocotools import mask as coco
 
-from training.clips import LARGEST_PROMPT, SMALLEST_PROMPT, make_clip
+from training.clips import LARGEST_PROMPT, SMALLEST_PROMPT, make_clip, passer_by, real_frames
+from training.paths import random_path
 from training.sources import (
     Photo,
     Sources,
+    Tracklet,
     blob_mask,
     clothing_regions,
     cut_out,
+    labelled_photos,
+    labelled_tracklets,
     load_sources,
     polygon_regions,
 )
 
 SIZE = 64
+
+# pycocotools 2.0.11 has not caught up with NumPy 2 (in decode).
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning")
 
 
 @pytest.fixture(scope="module")
@@ -107,3 +117,63 @@ def test_pictures_are_read_from_their_folders(tmp_path: Path) -> None:
     assert sources.photos[0].image[0, 0, 0] > 150  # red first, unlike OpenCV
     assert len(sources.backgrounds) == 1
     assert list(sources.clips) == []
+
+
+def test_labels_of_a_model_are_read_and_lost_frames_left_out(tmp_path: Path) -> None:
+    data, labels = tmp_path / "data", tmp_path / "labels"
+    for folder in (data / "photos", data / "clips", labels / "photos", labels / "clips"):
+        folder.mkdir(parents=True)
+    cv2.imwrite(str(data / "photos/7.jpg"), np.full((80, 60, 3), 90, np.uint8))
+    writer = cv2.VideoWriter(str(data / "clips/a.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), 25, (64, 48))
+    for index in range(12):
+        writer.write(np.full((48, 64, 3), 20 * index, np.uint8))
+    writer.release()
+
+    def code(shape: tuple[int, int], column: int) -> dict[str, object]:
+        mask = np.zeros((*shape, 1), np.uint8, order="F")
+        mask[10:30, column : column + 10] = 1
+        (found,) = coco.encode(mask)
+        return {"size": list(shape), "counts": found["counts"].decode()}
+
+    photo = {"size": [40, 30], "objects": [code((40, 30), 5)]}
+    (labels / "photos/7.json").write_text(json.dumps(photo))
+    followed = [[code((48, 64), 10), code((48, 64), 14), None], [code((48, 64), 40)] * 3]
+    clip = {"clip": "a.mp4", "frames": [2, 5, 8], "size": [48, 64], "objects": followed}
+    (labels / "clips/a_00002.json").write_text(json.dumps(clip))
+    (found,) = labelled_photos(data, labels)
+    assert found.image.shape == (40, 30, 3)
+    assert found.regions[0].sum() == 255 * 200
+    lost, kept = labelled_tracklets(data, labels)
+    assert [len(lost.frames), len(kept.frames)] == [2, 3]
+    assert [round(float(frame.mean()) / 20) for frame in kept.frames] == [2, 5, 8]
+    assert lost.liveliness > kept.liveliness == pytest.approx(0.1)
+
+
+def test_real_clips_go_there_and_back_with_their_masks(sources: Sources) -> None:
+    frames, regions = [], []
+    for index in range(4):
+        image, region = (np.zeros((48, 64, 3), np.uint8), np.zeros((48, 64), np.uint8))
+        image[16:36, 10 + 6 * index : 30 + 6 * index] = 255
+        region[16:36, 10 + 6 * index : 30 + 6 * index] = 255
+        frames.append(image)
+        regions.append(region)
+    real = replace(sources, tracklets=[Tracklet(frames, regions)])
+    for seed in range(5):
+        shown, masks = real_frames(np.random.default_rng(seed), real, 7, SIZE)
+        assert shown.shape == (7, SIZE, SIZE, 3)
+        agreement = ((shown[..., 0] > 127) == (masks > 127)).mean()
+        assert agreement > 0.95
+        assert all((masks[t] != masks[t + 1]).any() for t in range(6))
+
+
+def test_a_passer_by_hides_the_object_and_moves_on(sources: Sources) -> None:
+    hidden = []
+    for seed in range(12):
+        random = np.random.default_rng(seed)
+        target = random_path(random, 9, 0.3, 0.2)
+        passer = passer_by(random, sources, target)
+        away = np.abs(passer.path.center - target.center).max(axis=1) / passer.path.scale
+        assert away.min() < 0.6 < away.max()
+        assert (passer.path.scale > target.scale).all()
+        hidden.append(int(away.argmin()))
+    assert len(set(hidden)) > 3

@@ -193,7 +193,7 @@ def test_the_scale_of_the_features_is_folded_into_the_neck(
     run = begin(Recipe(), filled(tmp_path), "cpu")
     raw = filled(tmp_path).read(np.random.default_rng(0), 1, 1).levels
     scaled = [(level[0] - mean) / deviation for level, (mean, deviation) in zip(raw, run.scale, strict=True)]
-    shipped = average_model(run.average, run.scale)
+    shipped = average_model(run.average, run.scale, SMALL.image_size)
     with torch.inference_mode():
         expected = neck(run.model, EfficientNetLevels(*scaled))
         found = neck(shipped, EfficientNetLevels(*(level[0] for level in raw)))
@@ -228,5 +228,5 @@ def test_a_run_may_go_on_from_exported_weights(tmp_path: Path, monkeypatch: pyte
     for name, value in trainable(run.model).items():
         torch.testing.assert_close(value, weights[name].half().float(), msg=name)
     assert all(float(mean.abs().max()) == 0 and float(std.min()) == 1 for mean, std in run.scale)
-    assert recipe.schedule(0.0) == Schedule(4, 0.1)
-    assert take_step(run, recipe, pool)["frames"] == 4
+    assert recipe.schedule(0.0) == Schedule(3, 0.1)
+    assert take_step(run, recipe, pool)["frames"] == 3

@@ -3,7 +3,7 @@
 Changing a bank makes a new one; entries are shared. So a fork is a second name, an undo an assignment.
 """
 
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from torch import Tensor
@@ -77,6 +77,20 @@ class MemoryBank:
         past = (e for e in self.recent if self.distance(entry.frame, e) > 0 and e.frame in pointers)
         kept = [e if e.frame in maps else replace(e, map=None) for e in past]
         return replace(self, recent=(*kept, entry))
+
+    def trusted(self, frame: int, trust: Callable[[MemoryEntry], bool], most: int) -> list[MemoryEntry]:
+        """The newest tracked frames that are trusted and, trusted or not, the frame before; oldest first.
+
+        Args:
+            frame: where tracking is.
+            trust: whether a past frame is to be recalled at all.
+            most: how many trusted frames.
+        """
+        past = [e for e in self.recent if self.distance(frame, e) > 0]
+        chosen = [e for e in past if trust(e)][-most:]
+        if past and past[-1] not in chosen and self.distance(frame, past[-1]) == 1:
+            chosen.append(past[-1])
+        return chosen
 
     def closest_conditioning(
         self, frame: int, most: int | None

@@ -163,7 +163,7 @@ class Sam2LongPolicy:
     def _view(self, bank: MemoryBank, frame: int) -> MemoryView:
         prompts = LatestPolicy(max_conditioning=self.max_conditioning)
         (prompted,) = prompts.recall(LatestState(replace(bank, recent=())), frame)
-        valid = self._recalled(bank, frame)
+        valid = bank.trusted(frame, self._seen, self.pointers)
         if not valid:
             return prompted
         newest = [e for e in valid if e.map is not None][-self.maps :]
@@ -178,14 +178,6 @@ class Sam2LongPolicy:
             map_scales=_scales(len(prompted.maps), newest),
             pointer_scales=_scales(len(prompted.pointers), pointing, lone=self.reference_quirks),
         )
-
-    def _recalled(self, bank: MemoryBank, frame: int) -> list[MemoryEntry]:
-        """Frames in which the object was seen and, seen or not, the frame before; oldest first."""
-        past = [e for e in bank.recent if bank.distance(frame, e) > 0]
-        valid = [e for e in past if self._seen(e)][-self.pointers :]
-        if past and past[-1] not in valid and bank.distance(frame, past[-1]) == 1:
-            valid.append(past[-1])
-        return valid
 
     def _remembering(self, bank: MemoryBank, entry: MemoryEntry) -> MemoryBank:
         seen = [e.frame for e in (*bank.recent, entry) if self._seen(e)]

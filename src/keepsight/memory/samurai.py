@@ -101,7 +101,8 @@ class SamuraiPolicy:
         latest = LatestPolicy(pointers=self.pointers, max_conditioning=self.max_conditioning)
         (view,) = latest.recall(LatestState(state.bank), frame)
         prompted = [m for m, age in zip(view.maps, view.ages, strict=True) if age == 0]
-        newest = [e.map for e in self._recalled(state, frame) if e.map is not None]
+        valid = state.bank.trusted(frame, lambda e: e.frame in state.gated, self.maps)
+        newest = [e.map for e in valid[-self.maps :] if e.map is not None]
         ranks = range(len(newest), 0, -1)
         return [view._replace(maps=(*prompted, *newest), ages=(*(0 for _ in prompted), *ranks))]
 
@@ -161,14 +162,6 @@ class SamuraiPolicy:
     def _is_early(self, bank: MemoryBank, entry: MemoryEntry) -> bool:
         since = [bank.distance(entry.frame, prompted) for prompted in bank.conditioning]
         return 0 <= max(since, default=0) < NEVER_GATED
-
-    def _recalled(self, state: SamuraiState, frame: int) -> Sequence[MemoryEntry]:
-        """The newest trusted frames and, trusted or not, the frame before, oldest first."""
-        past = [e for e in state.bank.recent if state.bank.distance(frame, e) > 0]
-        valid = [e for e in past if e.frame in state.gated]
-        if past and past[-1] not in valid and state.bank.distance(frame, past[-1]) == 1:
-            valid.append(past[-1])
-        return valid[-self.maps :]
 
 
 def _boxes(logits: Tensor) -> FloatArray:

@@ -28,6 +28,7 @@ class MatchingConfig:
 
     key_width: int = 64
     temperature: float = 1 / 12  # of the cosines
+    fine_width: int = 0  # channels of the keys of a `FineRead`; 0 for none
 
 
 @lru_cache(maxsize=8)
@@ -67,6 +68,10 @@ class MatchingRead(nn.Module):
         """Channels that `remember` adds to a memory token."""
         return self.key_width + EVIDENCE_SIDE**2
 
+    def evidence(self, extra: Tensor) -> Tensor:
+        """The mask probabilities in what `remember` kept: (..., 16) of (..., extra_width)."""
+        return extra[..., self.key_width :]
+
     def remember(self, features: ImageFeatures, logits: Tensor) -> Tensor:
         """What is kept of a frame besides the memory encoder's tokens.
 
@@ -83,7 +88,7 @@ class MatchingRead(nn.Module):
 
     def read(
         self, features: ImageFeatures, extra: Tensor, values: Tensor, scales: Tensor | None = None
-    ) -> Tensor:
+    ) -> tuple[Tensor, Tensor]:
         """Looks every cell of a frame up in the memory of B objects.
 
         Args:
@@ -93,7 +98,8 @@ class MatchingRead(nn.Module):
             scales: (B, F), factors of the frames' keys; None for 1.
 
         Returns:
-            (B, C, h, w), to be added to the embedding.
+            (B, C, h, w), to be added to the embedding; and the masks that were read, of all of memory and
+            of nearby, (B, 2, 4h, 4w) probabilities.
         """
         height, width = features.embedding.shape[2:]
         frames, tokens = extra.shape[1:3]
@@ -111,7 +117,9 @@ class MatchingRead(nn.Module):
         reads = [weights.to(values.dtype) @ content for weights in (wide, near)]
         found = torch.cat([read[..., :-1] / read[..., -1:] for read in reads], dim=-1)
         out: Tensor = self.fuse(found).transpose(1, 2).unflatten(2, (height, width))
-        return out
+        masks = [read[..., -1 - EVIDENCE_SIDE**2 : -1] / read[..., -1:] for read in reads]
+        grid = torch.cat(masks, dim=-1).transpose(1, 2).reshape(len(found), -1, height, width)
+        return out, F.pixel_shuffle(grid, EVIDENCE_SIDE)
 
     def _keys(self, features: ImageFeatures) -> Tensor:
         return F.normalize(self.key(features.embedding.flatten(2).transpose(1, 2)), dim=-1)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from keepsight.nn.io import PromptBatch
 
-__all__ = ["draw_prompts"]
+__all__ = ["BOX_LOGIT", "draw_prompts"]
 
 NEGATIVE, POSITIVE, TOP_LEFT, BOTTOM_RIGHT = 0, 1, 2, 3
 BOX_LOGIT = 8.0  # inside; outside its negative

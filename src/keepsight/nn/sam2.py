@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from keepsight.nn.efficientnet import EfficientNetConfig, EfficientNetEncoder
+from keepsight.nn.fine_matching import FineRead
 from keepsight.nn.hiera import HieraConfig, HieraEncoder
 from keepsight.nn.io import ImageFeatures, InputSpec, MaskCandidates, MemoryBatch, PromptBatch
 from keepsight.nn.layers.mlp import Mlp
@@ -18,8 +19,9 @@ from keepsight.nn.mask_decoder import Decoded, MaskDecoder
 from keepsight.nn.matching import MatchingConfig, MatchingRead
 from keepsight.nn.memory_attention import MemoryAttention, MemoryTokens
 from keepsight.nn.memory_encoder import MemoryEncoder
-from keepsight.nn.prompt_drawing import draw_prompts
+from keepsight.nn.prompt_drawing import BOX_LOGIT, draw_prompts
 from keepsight.nn.prompt_encoder import PADDING, PromptEncoder
+from keepsight.nn.refiner import Refiner
 
 __all__ = ["VARIANTS", "Sam2", "Sam2Config"]
 
@@ -29,6 +31,8 @@ GIVEN_SCALE = 20.0
 GIVEN_SHIFT = -10.0
 # SAMURAI's published configurations: 0.15 for the large image encoder, 0.25 for the others.
 LARGE_WIDTH, MOTION_WEIGHT_LARGE, MOTION_WEIGHT = 144, 0.15, 0.25
+# Channels carried over from memory: two masks of `MatchingRead`, what `FineRead` reads, that there is any.
+CARRIED = 2 + FineRead.CHANNELS + 1
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
@@ -96,6 +100,9 @@ class Sam2(nn.Module):
             width, memory_width, config.attention_layers, config.attention_ffn
         )
         self.matching = MatchingRead(config.matching, width, memory_width) if config.matching else None
+        fine_width = config.matching.fine_width if config.matching else 0
+        self.fine_read = FineRead(width, fine_width) if fine_width else None
+        self.refiner = Refiner(width, CARRIED + 1) if fine_width else None
         self.mask_to_prompt = nn.Conv2d(1, 1, kernel_size=4, stride=4)
         self.pointer_head = Mlp(width, width, width, width)
         self.no_memory = nn.Parameter(torch.zeros(width))
@@ -149,15 +156,17 @@ class Sam2(nn.Module):
         presence_threshold: float = 0.0,
     ) -> MaskCandidates:
         """Segments B objects on one frame; see `VideoNetwork.segment`."""
+        carried = None
         if memory is None:
             embedding = features.embedding + self.no_memory[:, None, None]
         else:
-            embedding = self._condition(features, memory)
+            embedding, carried = self._condition(features, memory)
         if prompts is None:
             prompts = self._no_prompts(len(embedding))
         elif self.config.drawn_prompts:
             height, width = (4 * side for side in embedding.shape[2:])
             prompts = draw_prompts(prompts, (height, width), self.config.image_size)
+        features = self._refined(features, embedding, carried, prompts)
         decoded = self._decode(features, embedding, prompts, multimask=multimask)
         present = decoded.presence > presence_threshold
         logits = torch.where(present[..., None, None], decoded.logits, ABSENT_LOGIT)
@@ -191,18 +200,46 @@ class Sam2(nn.Module):
             maps = maps + (presence <= 0)[..., None].to(maps.dtype) * self.absent_memory
         if self.matching is not None:
             maps = torch.cat((maps, self.matching.remember(features, logits)), dim=-1)
+        if self.fine_read is not None:
+            keys = self.fine_read.remember(features).expand(len(maps), -1, -1)
+            maps = torch.cat((maps, keys.to(maps.dtype)), dim=-1)
         return maps
 
-    def _condition(self, features: ImageFeatures, memory: MemoryBatch) -> Tensor:
-        """The embedding (B, C, h, w) after looking at each object's memory."""
-        embedding = features.embedding
+    def _condition(self, features: ImageFeatures, memory: MemoryBatch) -> tuple[Tensor, Tensor | None]:
+        """The embedding (B, C, h, w) after looking at each object's memory, and the masks it was shown."""
+        embedding, carried = features.embedding, None
         if self.matching is not None:
-            plain = memory.maps[..., : self.config.memory_width]
-            extra = memory.maps[..., self.config.memory_width :]
-            embedding = embedding + self.matching.read(features, extra, plain, memory.map_scales)
+            plain, extra, keys = self._parts(memory.maps)
+            addition, carried = self.matching.read(features, extra, plain, memory.map_scales)
+            embedding = embedding + addition
+            if self.fine_read is not None:
+                fine = self.fine_read.read(features, keys, self.matching.evidence(extra))
+                carried = torch.cat((carried.float(), fine), dim=1)
             memory = memory._replace(maps=plain)
         out: Tensor = self.memory_attention(embedding, self._tokens(features, memory))
-        return out
+        return out, carried
+
+    def _parts(self, maps: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Splits memory maps (..., D) into what the memory encoder, the matching and the fine read wrote."""
+        start = self.config.memory_width
+        end = start + (self.matching.extra_width if self.matching is not None else 0)
+        return maps[..., :start], maps[..., start:end], maps[..., end:]
+
+    def _refined(
+        self, features: ImageFeatures, embedding: Tensor, carried: Tensor | None, prompts: PromptBatch
+    ) -> ImageFeatures:
+        """The frame's skip features for B objects, from carried masks, whether there are any, and prompts."""
+        if self.refiner is None:
+            return features
+        shape = (len(prompts.points), 1, *features.fine.shape[2:])
+        blank = torch.zeros(shape, device=self.device)
+        drawn = blank if prompts.mask_logits is None else prompts.mask_logits / BOX_LOGIT
+        if carried is None:
+            known = blank.expand(-1, CARRIED, -1, -1)
+        else:
+            known = torch.cat((carried, torch.ones_like(blank)), dim=1)
+        refined: ImageFeatures = self.refiner(features, embedding, torch.cat((known, drawn), dim=1))
+        return refined
 
     def _tokens(self, features: ImageFeatures, memory: MemoryBatch) -> MemoryTokens:
         """Lays maps and pointers out as one sequence, with their places in space and time."""

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from keepsight.apps.cli.demo_clip import clip_box, render_clip, write_clip
 from keepsight.apps.cli.job import TrackJob
@@ -49,17 +48,14 @@ def score_demo(job: TrackJob, truths: list[BoolArray]) -> str:
     """One sentence on how well the written masks agree with the truth."""
     from PIL import Image
 
+    from keepsight.evaluation import region_iou
+
     scores = []
     for index, truth in enumerate(truths):
         with Image.open(job.output_dir / "masks" / f"{index:05d}.png") as image:
-            scores.append(_iou(np.asarray(image) > 0, truth))
+            scores.append(region_iou(np.asarray(image) > 0, truth))
     hidden = sum(truth.sum() < truths[0].sum() / 4 for truth in truths)
     return (
         f"Mean IoU with the rendered truth: {np.mean(scores):.3f} over {len(truths)} frames, on {hidden} of "
         f"which three quarters of the fish are behind the rock."
     )
-
-
-def _iou(found: npt.NDArray[np.bool_], truth: BoolArray) -> float:
-    union = np.count_nonzero(found | truth)
-    return float(np.count_nonzero(found & truth) / union) if union else 1.0

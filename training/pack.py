@@ -1,0 +1,87 @@
+"""Packs the training data into one small archive, to be carried to a machine with an accelerator.
+
+`python -m training.pack --out training/runs/packed.zip` writes the same folders with pictures made smaller,
+and the labels that `training.labels` found; unpacked, the archive is what `--data` and `--labels` expect:
+
+    python -m zipfile -e packed.zip packed
+    python -m training.train --data packed/data --labels packed/labels ...
+"""
+
+import argparse
+import zipfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from training.sources import Image, read_image
+
+__all__ = ["pack"]
+
+LONGEST = 400  # side of a packed photograph; clips are shown to the network at 256 to 384 pixels
+QUALITY = 72
+LABEL_FOLDERS = ("photos", "clips")
+
+
+def smaller(image: Image, interpolation: int) -> Image:
+    """The picture with its longest side at most `LONGEST`."""
+    scale = LONGEST / max(image.shape[:2])
+    if scale >= 1:
+        return image
+    size = tuple(max(round(side * scale), 1) for side in image.shape[1::-1])
+    return cv2.resize(image, size, interpolation=interpolation).astype(np.uint8)
+
+
+def packed(path: Path) -> bytes:
+    """A file's content, photographs and label images made smaller."""
+    if path.suffix == ".jpg":
+        pixels = smaller(read_image(path), cv2.INTER_AREA)[..., ::-1]
+        return cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()
+    if path.suffix == ".png":  # label values, which must not be blended
+        labels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        if labels is None:
+            raise ValueError(f"{path} cannot be read as an image; check the training data folder.")
+        return cv2.imencode(".png", smaller(labels.astype(np.uint8), cv2.INTER_NEAREST))[1].tobytes()
+    return path.read_bytes()
+
+
+def pack(data: Path, labels: Path, target: Path) -> int:
+    """Writes the archive and returns its size in bytes.
+
+    Args:
+        data: the training data folder.
+        labels: what `training.labels` wrote; left out where it does not exist.
+        target: the archive, replaced when it is complete.
+
+    Raises:
+        FileNotFoundError: the data folder does not exist or is empty.
+        ValueError: a picture cannot be read.
+    """
+    files = sorted(path for path in data.rglob("*") if path.is_file())
+    if not files:
+        raise FileNotFoundError(f"No files under {data}: pass --data with the training data.")
+    partial = target.with_suffix(".part")
+    with zipfile.ZipFile(partial, "w") as archive:
+        for path in files:
+            name = f"data/{path.relative_to(data).as_posix()}"
+            archive.writestr(name, packed(path), compress_type=zipfile.ZIP_DEFLATED)
+        for folder in LABEL_FOLDERS:
+            for path in sorted((labels / folder).glob("*.json")):
+                name = f"labels/{folder}/{path.name}"
+                archive.writestr(name, path.read_bytes(), compress_type=zipfile.ZIP_DEFLATED)
+    partial.replace(target)
+    return target.stat().st_size
+
+
+def main() -> None:
+    """Packs the training data."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data/train"))
+    parser.add_argument("--labels", type=Path, default=Path("training/runs/labels"))
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+    print(f"{options.out}: {pack(options.data, options.labels, options.out) / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    main()
