@@ -34,7 +34,7 @@ LARGEST_PROMPT = 0.75
 ATTEMPTS = 20
 PASSER = -1  # the group of what only passes by
 LABELLED = 0.35  # share of the objects that come from photographs labelled by a model, where there are any
-REAL = 0.25  # share of the clips that are pieces of real ones, where there are any
+REAL = 0.3  # share of the clips that are pieces of real ones, where there are any
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def any_photo(random: np.random.Generator, sources: Sources) -> Photo:
 
 def pick_region(random: np.random.Generator, photo: Photo) -> int:
     """Mostly the whole person, sometimes a garment; any cat, any thing."""
-    return 0 if photo.whole_first and random.random() < 0.6 else int(random.integers(len(photo.regions)))
+    return 0 if photo.whole_first and random.random() < 0.85 else int(random.integers(len(photo.regions)))
 
 
 def layer_window(path: Path, t: int, size: int) -> tuple[int, int, int, int]:
@@ -236,7 +236,7 @@ def random_layers(
             path, center=path.center + shift, scale=path.scale * np.float32(random.uniform(0.4, 0.9))
         )
         layers.insert(at, Layer(random_cutout(random, sources), ridden, 0))
-    if random.random() < 0.15:
+    if random.random() < 0.2:
         layers.append(passer_by(random, sources, path))
     return layers
 

@@ -34,7 +34,7 @@ __all__ = ["Recipe", "average_model", "main"]
 STATE_FILE = "state.pt"
 # Frames of a clip until so much of the run is done.
 FROM_SCRATCH = ((0.12, 2), (0.5, 3), (0.85, 4), (1.0, 5))
-FROM_TRAINED = ((0.3, 3), (0.6, 4), (0.85, 5), (1.0, 6))
+FROM_TRAINED = ((0.25, 3), (0.4, 4), (0.55, 5), (0.75, 6), (1.0, 8))
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ __all__ = ["Schedule", "light_encoder", "track_clips"]
 ALWAYS_PRESENT = -1e9  # presence threshold that leaves the masks of absent objects alone, for their gradient
 GIVEN = 10.0  # logit of a given mask
 ABSENT = -1024.0
+GRADED = 3  # the last frames of a clip, which are learned from; those before only fill the memory
 OLDEST = 6  # largest age of a recent memory
 
 
@@ -163,7 +164,8 @@ class Tracked:
         answer = self.model.segment(
             self.features[t], memory, prompts, multimask=multimask, presence_threshold=ALWAYS_PRESENT
         )
-        self.learn(answer, t)
+        if torch.is_grad_enabled():
+            self.learn(answer, t)
         return answer
 
     def follow(self, t: int) -> None:
@@ -198,9 +200,17 @@ class Tracked:
 
 
 def track_clips(model: Sam2, batch: Batch, random: np.random.Generator, schedule: Schedule) -> FrameLosses:
-    """Prompts the first frame, follows the object to the last, and returns the mean losses."""
+    """Prompts the first frame, follows the object to the last, and returns the mean losses.
+
+    Of a long clip only the prompt and the last frames are learned from, so that memories of many of the
+    network's own predictions cost little.
+    """
     tracked = Tracked(model, batch, random, schedule)
     tracked.prompt()
     for t in range(1, schedule.length):
-        tracked.follow(t)
+        if t < schedule.length - GRADED:
+            with torch.no_grad():
+                tracked.follow(t)
+        else:
+            tracked.follow(t)
     return FrameLosses(*(torch.stack(terms).mean() for terms in zip(*tracked.losses, strict=True)))

@@ -8,7 +8,14 @@ import pytest
 from keepsight.api.archive import StateArchive
 from keepsight.api.tracker import VideoTracker
 from keepsight.api.tracking import track
-from keepsight.errors import FrameIndexError, PromptError, UnknownObjectError, UsageError
+from keepsight.errors import (
+    FrameIndexError,
+    PolicyError,
+    PromptError,
+    UnknownModelError,
+    UnknownObjectError,
+    UsageError,
+)
 from keepsight.session import Session
 from keepsight.types import Box, FrameResult, Mask, Points
 from tests.toy import ToyNetwork, blob_frame, centre, click, overlap, same
@@ -194,3 +201,15 @@ def test_bad_calls_are_refused_before_work_starts() -> None:
     for prompts, frames, error, message in cases:
         with pytest.raises(error, match=message):
             track(FRAMES, prompts, model=ToyNetwork(), **CHOSEN, frames=frames)
+
+
+@pytest.mark.parametrize("start", [track, VideoTracker])
+def test_an_unknown_policy_is_told_before_anything_is_opened_or_loaded(start: Any) -> None:
+    arguments = ("missing.mp4", {0: click(1)}) if start is track else ("missing.mp4",)
+    with pytest.raises(PolicyError, match="sam9"):
+        start(*arguments, model="missing.safetensors", policy="sam9")
+
+
+def test_a_model_that_cannot_be_loaded_leaves_no_file_open() -> None:
+    with pytest.raises(UnknownModelError):  # an open file left behind would warn, and warnings are errors
+        VideoTracker(FRAMES, model="pockett", **CHOSEN)

@@ -82,6 +82,7 @@ class VideoTracker:
         keep_logits: bool = False,
         mask_threshold: float = 0.0,
     ) -> None:
+        make_policy(policy)  # A wrong name is told before anything is opened or loaded.
         self._source = open_source(source)
         if self._source.info.live:
             self._source.close()
@@ -89,7 +90,11 @@ class VideoTracker:
                 f"Expected a video that can be walked at will, but {self._source.info.name} is live. "
                 f"Use keepsight.track or Session.step for cameras and streams."
             )
-        network = loaded(model, device=device, dtype=dtype)
+        try:
+            network = loaded(model, device=device, dtype=dtype)
+        except BaseException:
+            self._source.close()
+            raise
         self._policy = make_policy(policy, network)
         self._session = Session(
             network,

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from keepsight.api.models import ModelLike, loaded
 from keepsight.errors import FrameIndexError, PromptError, UsageError
+from keepsight.memory import make_policy
 from keepsight.memory.policy import MemoryPolicy
 from keepsight.session import Session
 from keepsight.session.clicks import Clicks
@@ -99,6 +100,7 @@ def track(
         PromptError: there is no prompt, or one does not fit the frame or lies outside `frames`.
         WeightsError, PolicyError, UsageError: as `load_model` and `Session`.
     """
+    make_policy(policy)  # A wrong name is told before anything is opened or loaded.
     opened = open_source(source)
     try:
         part = _Part.of(frames)

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from keepsight.nn.io import ImageFeatures
 
-__all__ = ["MatchingConfig", "MatchingRead"]
+__all__ = ["MatchingConfig", "MatchingRead", "with_ones"]
 
 EVIDENCE_SIDE = 4  # the mask is remembered at this many sub-cells along each side of a memory cell
 NEAR_SHARPNESS = 5.0  # exp of this is the near read's penalty per squared frame side, before training
@@ -29,6 +29,7 @@ class MatchingConfig:
     key_width: int = 64
     temperature: float = 1 / 12  # of the cosines
     fine_width: int = 0  # channels of the keys of a `FineRead`; 0 for none
+    attended: int = 0  # so many recent maps are left to memory attention, which is slower; 0 for all
 
 
 @lru_cache(maxsize=8)
@@ -40,6 +41,11 @@ def squared_distances(height: int, width: int, device: torch.device, dtype: torc
         y, x = (axis.flatten() for axis in torch.meshgrid(rows, columns, indexing="ij"))
         squares = (y[:, None] - y) ** 2 + (x[:, None] - x) ** 2
         return squares.to(device, dtype)
+
+
+def with_ones(x: Tensor) -> Tensor:
+    """The tensor with a 1 more in every row."""
+    return torch.cat((x, torch.ones_like(x[..., :1])), dim=-1)
 
 
 class MatchingRead(nn.Module):
@@ -56,6 +62,7 @@ class MatchingRead(nn.Module):
     def __init__(self, config: MatchingConfig, width: int, memory_width: int) -> None:
         super().__init__()
         self.key_width = config.key_width
+        self.attended = config.attended
         self.temperature = config.temperature
         self.key = nn.Linear(width, config.key_width)
         self.nearness = nn.Parameter(torch.tensor(NEAR_SHARPNESS))
@@ -106,14 +113,16 @@ class MatchingRead(nn.Module):
         keys, evidence = extra[..., : self.key_width], extra[..., self.key_width :]
         if scales is not None:
             keys = keys * scales[..., None, None].to(keys.dtype)
-        ones = torch.ones_like(evidence[..., :1])  # sums the weights along with what they weigh
-        content = torch.cat((values, evidence.to(values.dtype), ones.to(values.dtype)), dim=-1).flatten(1, 2)
-        cosines = self._keys(features) @ keys.to(values.dtype).flatten(1, 2).transpose(1, 2)
-        # Cosines are at most 1 (scaled, little more): both softmaxes share one exponential without overflow.
-        wide = ((cosines.float() - 1) / self.temperature).exp()
-        distances = squared_distances(height, width, wide.device, wide.dtype)
-        falloff = (-(self.nearness.float().exp() * distances).clamp(max=STEEPEST)).exp()
+        content = with_ones(torch.cat((values, evidence.to(values.dtype)), dim=-1)).flatten(1, 2)
+        # The product subtracts the largest cosine itself (it sums in float32 whatever its type): both
+        # softmaxes share one exponential that cannot overflow, scaled keys exceeding 1 by little.
+        asked = self._keys(features) / self.temperature
+        asked = torch.cat((asked, torch.full_like(asked[..., :1], -1 / self.temperature)), dim=-1)
+        wide = (asked @ with_ones(keys.to(values.dtype)).flatten(1, 2).mT).exp()
+        distances = squared_distances(height, width, wide.device, torch.float32)
+        falloff = (-(self.nearness.float().exp() * distances).clamp(max=STEEPEST)).exp().to(wide.dtype)
         near = (wide.view(*wide.shape[:2], frames, tokens) * falloff[:, None]).flatten(2)
+        # Weights sum up a column of ones along with what they weigh.
         reads = [weights.to(values.dtype) @ content for weights in (wide, near)]
         found = torch.cat([read[..., :-1] / read[..., -1:] for read in reads], dim=-1)
         out: Tensor = self.fuse(found).transpose(1, 2).unflatten(2, (height, width))

@@ -215,7 +215,7 @@ class Sam2(nn.Module):
             if self.fine_read is not None:
                 fine = self.fine_read.read(features, keys, self.matching.evidence(extra))
                 carried = torch.cat((carried.float(), fine), dim=1)
-            memory = memory._replace(maps=plain)
+            memory = _latest(memory._replace(maps=plain), self.matching.attended)
         out: Tensor = self.memory_attention(embedding, self._tokens(features, memory))
         return out, carried
 
@@ -287,6 +287,21 @@ class Sam2(nn.Module):
     def _no_prompts(self, batch: int) -> PromptBatch:
         points = torch.zeros(batch, 1, 2, device=self.device)
         return PromptBatch(points, torch.full((batch, 1), PADDING, device=self.device))
+
+
+def _latest(memory: MemoryBatch, count: int) -> MemoryBatch:
+    """The maps of prompted frames and of the latest `count` others; all for 0."""
+    frames = memory.maps.shape[1]
+    prompted = int((memory.ages == 0).all(dim=0).sum())
+    if not count or frames - prompted <= count:
+        return memory
+    kept = [*range(prompted), *range(frames - count, frames)]
+    scales = memory.map_scales
+    return memory._replace(
+        maps=memory.maps[:, kept],
+        ages=memory.ages[:, kept],
+        map_scales=None if scales is None else scales[:, kept],
+    )
 
 
 def _scaled(keys: Tensor, scales: Tensor | None) -> Tensor:
