@@ -81,17 +81,17 @@ class Rotation(NamedTuple):
 
 @lru_cache(maxsize=8)
 def axial_rotation(
-    height: int, width: int, channels: int, device: torch.device, dtype: torch.dtype
+    height: int, width: int, channels: int, device: torch.device, dtype: torch.dtype, scale: float = 1.0
 ) -> Rotation:
     """Axial rotary encoding of a grid (RoPE for vision transformers, Heo et al. 2024).
 
-    Half of the channel pairs turn with x, half with y.
+    Half of the channel pairs turn with x, half with y; `scale` is the distance of neighbouring places.
     """
     with torch.inference_mode(False):
         speed = 1.0 / TEMPERATURE ** (torch.arange(0, channels, 4)[: channels // 4].float() / channels)
         token = torch.arange(height * width)
-        x_angles = torch.outer((token % width).float(), speed)
-        y_angles = torch.outer(torch.div(token, width, rounding_mode="floor").float(), speed)
+        x_angles = torch.outer((token % width).float() * scale, speed)
+        y_angles = torch.outer(torch.div(token, width, rounding_mode="floor").float() * scale, speed)
         angles = torch.cat((x_angles, y_angles), dim=-1)
         return Rotation(angles.cos().to(device, dtype), angles.sin().to(device, dtype))
 
