@@ -6,7 +6,7 @@ from keepsight.nn.sam2 import Sam2Config
 
 POCKET = Sam2Config(
     encoder=EfficientNetConfig(),
-    image_size=256,
+    image_size=320,
     mean=(127 / 255,) * 3,
     std=(128 / 255,) * 3,
     width=128,
@@ -15,6 +15,6 @@ POCKET = Sam2Config(
     attention_ffn=256,
     decoder_mlp=256,
     pointer_time=False,
-    matching=MatchingConfig(fine_width=32),
+    matching=MatchingConfig(fine_width=32, attended=2),
     drawn_prompts=True,
 )
