@@ -124,3 +124,15 @@ def test_distances_are_those_of_a_unit_square() -> None:
     assert squares[0, 1] == pytest.approx(0.25**2)
     assert squares[0, 4] == pytest.approx(0.5**2)
     assert squares[0, 7] == pytest.approx(0.75**2 + 0.5**2)
+
+
+def test_frames_without_the_object_are_not_read_but_for_the_first(read: MatchingRead) -> None:
+    first, last = read.remember(features(1), logits(1, 1)), read.remember(features(2), logits(1, 2))
+    absent = read.remember(features(3), torch.full((1, 1, 16, 16), -1024.0))
+    values = torch.randn(1, 3, TOKENS, MEMORY_WIDTH)
+    view = features(4)
+    with_absent = read.read(view, torch.stack([first, absent, last], dim=1), values)
+    without = read.read(view, torch.stack([first, last], dim=1), values[:, [0, 2]])
+    torch.testing.assert_close(with_absent, without, atol=1e-5, rtol=1e-5)
+    _, masks = read.read(view, torch.stack([absent, absent], dim=1), values[:, :2])
+    assert not masks.any()

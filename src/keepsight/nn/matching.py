@@ -48,6 +48,15 @@ def with_ones(x: Tensor) -> Tensor:
     return torch.cat((x, torch.ones_like(x[..., :1])), dim=-1)
 
 
+def _telling(evidence: Tensor) -> Tensor:
+    """Which frames of (B, F, n, 16) are read, (B, F): those that show the object, and the first.
+
+    Where it was absent for long, only absence would be remembered, and it would never be found again.
+    """
+    shown = evidence.amax(dim=(2, 3)) > 0.5
+    return shown.index_fill(1, torch.zeros(1, dtype=torch.int64, device=shown.device), True)
+
+
 class MatchingRead(nn.Module):
     """Remembers a key and the mask of every cell, and reads them back by cosine likeness.
 
@@ -121,7 +130,10 @@ class MatchingRead(nn.Module):
         wide = (asked @ with_ones(keys.to(values.dtype)).flatten(1, 2).mT).exp()
         distances = squared_distances(height, width, wide.device, torch.float32)
         falloff = (-(self.nearness.float().exp() * distances).clamp(max=STEEPEST)).exp().to(wide.dtype)
-        near = (wide.view(*wide.shape[:2], frames, tokens) * falloff[:, None]).flatten(2)
+        by_frame = wide.view(*wide.shape[:2], frames, tokens) * _telling(evidence)[:, None, :, None].to(
+            wide.dtype
+        )
+        wide, near = by_frame.flatten(2), (by_frame * falloff[:, None]).flatten(2)
         # Weights sum up a column of ones along with what they weigh.
         reads = [weights.to(values.dtype) @ content for weights in (wide, near)]
         found = torch.cat([read[..., :-1] / read[..., -1:] for read in reads], dim=-1)
