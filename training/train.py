@@ -161,7 +161,12 @@ def begin(recipe: Recipe, pool: ClipPool, device: str, trained: Path | None = No
     if trained is None:
         return Run(model, optimiser, trainable(model), level_scales(pool, random), random)
     weights = {name: tensor.float() for name, tensor in load_file(trained).items()}
-    missing = model.load_state_dict(weights, strict=False).missing_keys
+    missing, unknown = model.load_state_dict(weights, strict=False)
+    if unknown or len(missing) > len(weights) // 2:
+        raise SystemExit(
+            f"Expected weights of pocket, as training.export writes them, but {trained} "
+            f"{f'holds {unknown[0]}' if unknown else f'lacks {missing[0]} and more'}. Pass another --trained."
+        )
     if missing:
         print(f"{len(missing)} tensors are not in {trained} and start at random, such as {missing[0]}.")
     # Exported weights have the features' scale in them.
@@ -203,14 +208,14 @@ def take_step(run: Run, recipe: Recipe, pool: ClipPool) -> dict[str, float]:
 
 
 @contextlib.contextmanager
-def clip_maker(pool: ClipPool, data: Path, labels: Path, seed: int) -> Iterator[None]:
+def clip_maker(pool: ClipPool, data: Path, labels: Path, seed: int) -> Iterator[subprocess.Popen[bytes]]:
     """Runs `training.pool` beside the training."""
     shape = pool.shape._asdict()
     values = {"folder": pool.folder, "data": data, "labels": labels, "seed": seed, **shape}
     options = [text for name, value in values.items() for text in (f"--{name}", str(value))]
     process = subprocess.Popen([sys.executable, "-m", "training.pool", *options])
     try:
-        yield
+        yield process
     finally:
         process.terminate()
         process.wait()
@@ -257,8 +262,10 @@ def train_stage(recipe: Recipe, shape: PoolShape, until: float, options: argpars
         if recipe.progress(stored["step"], stored["seconds"]) >= until:
             return
     pool = ClipPool(options.out / f"pool{shape.size}", shape)
-    with clip_maker(pool, options.data, options.labels, options.seed + shape.size):
+    with clip_maker(pool, options.data, options.labels, options.seed + shape.size) as maker:
         while pool.written < options.first_clips:
+            if maker.poll() is not None:
+                raise SystemExit("The process that makes clips stopped; it says above why.")
             time.sleep(1)
         run = begin(recipe, pool, options.device, options.trained)
         if state.exists():

@@ -230,3 +230,13 @@ def test_a_run_may_go_on_from_exported_weights(tmp_path: Path, monkeypatch: pyte
     assert all(float(mean.abs().max()) == 0 and float(std.min()) == 1 for mean, std in run.scale)
     assert recipe.schedule(0.0) == Schedule(3, 0.1)
     assert take_step(run, recipe, pool)["frames"] == 3
+
+
+def test_weights_of_something_else_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("training.train.POCKET", SMALL)
+    weights = Sam2(SMALL).state_dict()
+    known = {name: tensor for name, tensor in list(weights.items())[:3]}
+    for wrong, told in (({**known, "trunk.patches.weight": torch.zeros(1)}, "holds trunk"), (known, "lacks")):
+        save_file({name: t.clone() for name, t in wrong.items()}, tmp_path / "wrong.safetensors")
+        with pytest.raises(SystemExit, match=f"weights of pocket.*{told}"):
+            begin(Recipe(), filled(tmp_path / "pool"), "cpu", tmp_path / "wrong.safetensors")
