@@ -194,8 +194,8 @@ def passer_by(random: np.random.Generator, sources: Sources, target: Path) -> La
     way = random.uniform(0, 2 * np.pi)
     along = ((np.arange(length) - when) * pace)[:, None] * [np.cos(way), np.sin(way)]
     scale = target.scale * np.float32(random.uniform(1.1, 1.9))
-    center = target.center + (along * scale[:, None]).astype(np.float32)
-    hider = replace(target, center=center.astype(np.float32), scale=scale, angle=target.angle * 0)
+    center = (target.center + along * scale[:, None]).astype(np.float32)
+    hider = replace(target, center=center, scale=scale, angle=target.angle * 0)
     return Layer(random_cutout(random, sources), hider, PASSER)
 
 

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from keepsight.evaluation import region_iou
 from training.mobile_sam import Answer
 
 __all__ = [
@@ -23,7 +24,6 @@ __all__ = [
     "flow_back",
     "follow_objects",
     "moving_first",
-    "overlap",
 ]
 
 Image = NDArray[np.uint8]
@@ -71,12 +71,6 @@ class Rules:
     kept_overlap: float = 0.7  # IoU with where the motion carried the mask
     clicks: int = 32  # to make in a picture at most
     most: int = 12  # objects in a picture
-
-
-def overlap(first: Mask, second: Mask) -> float:
-    """IoU of two masks; 0 if both are empty."""
-    union = int(np.logical_or(first, second).sum())
-    return int(np.logical_and(first, second).sum()) / union if union else 0.0
 
 
 def stability(logits: Floats) -> float:
@@ -166,7 +160,7 @@ def believed(view: View, point: Floats, rules: Rules) -> Answer | None:
     if first.score < rules.agreed_score or not believable(mask, rules):
         return None
     second = view.ask(*prompt_of(mask))
-    confirmed = overlap(tidy(second.logits > 0), mask) >= rules.agreed
+    confirmed = region_iou(tidy(second.logits > 0), mask) >= rules.agreed
     return second if confirmed and sure(second, rules.agreed_score, rules.agreed_stability) else None
 
 
@@ -207,7 +201,7 @@ def find_objects(view: View, size: tuple[int, int], points: Floats, rules: Rules
     found = candidates(view, size, points, rules)
     kept: list[int] = []
     for i in sorted(range(len(found)), key=lambda i: found[i][0], reverse=True):
-        if all(overlap(found[i][1], found[j][1]) <= rules.same for j in kept):
+        if all(region_iou(found[i][1], found[j][1]) <= rules.same for j in kept):
             kept.append(i)
     return [found[i][1] for i in sorted(kept)[: rules.most]]
 
@@ -248,7 +242,7 @@ def found_again(view: View, expected: Mask, rules: Rules) -> Mask | None:
     if not sure(answer, rules.kept_score, rules.kept_stability):
         return None
     mask = tidy(answer.logits > 0)
-    return mask if overlap(mask, expected) >= rules.kept_overlap else None
+    return mask if region_iou(mask, expected) >= rules.kept_overlap else None
 
 
 def follow_objects(

@@ -1,4 +1,4 @@
-"""Masks for the unlabelled training pictures, found by MobileSAM: objects in photographs, tracklets in clips.
+"""Masks for the unlabelled training pictures, by a published segmenter: objects in photos, tracks in clips.
 
     python -m training.labels --data ../shared/data/train --out training/runs/labels --minutes 20
 
@@ -20,6 +20,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from keepsight.types import rle_of
 from training.finding import (
     Labeller,
     Mask,
@@ -31,9 +32,9 @@ from training.finding import (
     moving_first,
 )
 from training.mobile_sam import MobileSam, fetch_weights
-from training.sources import read_frames, read_image
+from training.sources import read_frames, read_image, shrunk
 
-__all__ = ["Window", "encoded", "label_clips", "label_photos", "plan_windows", "until_cut"]
+__all__ = ["Window", "label_clips", "label_photos", "plan_windows", "until_cut"]
 
 Image = NDArray[np.uint8]
 
@@ -63,28 +64,12 @@ class Window:
         return f"{self.clip.stem}_{self.frames[0]:05d}.json"
 
 
-def encoded(mask: Mask) -> dict[str, Any]:
-    """A mask as a COCO run-length code with ascii counts."""
-    from pycocotools import mask as coco
-
-    code = coco.encode(np.asfortranarray(mask.astype(np.uint8)))
-    return {"size": [int(extent) for extent in code["size"]], "counts": code["counts"].decode("ascii")}
-
-
 def write_whole(path: Path, entry: dict[str, Any]) -> None:
     """Writes a JSON file that is never seen half-written."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".part")
     partial.write_text(json.dumps(entry))
     partial.replace(path)
-
-
-def shrunk(image: Image) -> Image:
-    """The picture with its longest side at most `LONGEST`."""
-    height, width = image.shape[:2]
-    scale = min(LONGEST / max(height, width), 1.0)
-    wanted = (round(width * scale), round(height * scale))
-    return cv2.resize(image, wanted, interpolation=cv2.INTER_AREA).astype(np.uint8)
 
 
 def label_photos(labeller: Labeller, photos: Sequence[Path], out: Path, deadline: float) -> None:
@@ -102,10 +87,10 @@ def label_photos(labeller: Labeller, photos: Sequence[Path], out: Path, deadline
             continue
         if time.monotonic() > deadline:
             return
-        image = shrunk(read_image(path))
+        image = shrunk(read_image(path), LONGEST, cv2.INTER_AREA)
         height, width = size = image.shape[:2]
         masks = find_objects(labeller.look(image), size, click_grid(size, PHOTO_GRID), PHOTO_RULES)
-        write_whole(target, {"size": [height, width], "objects": [encoded(mask) for mask in masks]})
+        write_whole(target, {"size": [height, width], "objects": [rle_of(mask) for mask in masks]})
 
 
 def halves(number: int) -> float:
@@ -176,7 +161,7 @@ def label_clips(labeller: Labeller, windows: Iterator[Window], out: Path, deadli
             "clip": window.clip.name,
             "frames": list(window.frames[: len(frames)]),
             "size": list(frames[0].shape[:2]) if frames else [0, 0],
-            "objects": [[None if mask is None else encoded(mask) for mask in track] for track in found],
+            "objects": [[None if mask is None else rle_of(mask) for mask in track] for track in found],
         }
         write_whole(target, entry)
 
@@ -195,7 +180,9 @@ def counts(out: Path) -> str:
 
 def arguments() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description="Label the unlabelled training pictures with MobileSAM.")
+    parser = argparse.ArgumentParser(
+        description="Label the unlabelled training pictures with a published segmenter."
+    )
     parser.add_argument("--data", type=Path, required=True, help="folder with photos/ and clips/")
     parser.add_argument("--out", type=Path, required=True, help="where to write photos/ and clips/")
     parser.add_argument("--minutes", type=float, default=20.0, help="when to stop")

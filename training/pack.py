@@ -14,7 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from training.sources import Image, read_image
+from training.sources import read_image, shrunk
 
 __all__ = ["pack"]
 
@@ -23,25 +23,16 @@ QUALITY = 72
 LABEL_FOLDERS = ("photos", "clips")
 
 
-def smaller(image: Image, interpolation: int) -> Image:
-    """The picture with its longest side at most `LONGEST`."""
-    scale = LONGEST / max(image.shape[:2])
-    if scale >= 1:
-        return image
-    size = tuple(max(round(side * scale), 1) for side in image.shape[1::-1])
-    return cv2.resize(image, size, interpolation=interpolation).astype(np.uint8)
-
-
 def packed(path: Path) -> bytes:
     """A file's content, photographs and label images made smaller."""
     if path.suffix == ".jpg":
-        pixels = smaller(read_image(path), cv2.INTER_AREA)[..., ::-1]
+        pixels = shrunk(read_image(path), LONGEST, cv2.INTER_AREA)[..., ::-1]
         return cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()
     if path.suffix == ".png":  # label values, which must not be blended
         labels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
         if labels is None:
             raise ValueError(f"{path} cannot be read as an image; check the training data folder.")
-        return cv2.imencode(".png", smaller(labels.astype(np.uint8), cv2.INTER_NEAREST))[1].tobytes()
+        return cv2.imencode(".png", shrunk(labels.astype(np.uint8), LONGEST, cv2.INTER_NEAREST))[1].tobytes()
     return path.read_bytes()
 
 

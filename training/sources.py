@@ -5,11 +5,12 @@ Everything comes from `../shared/data/train`, whose licences allow shipping what
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -82,6 +83,14 @@ def read_image(path: Path) -> Image:
     return np.ascontiguousarray(image[..., ::-1]).astype(np.uint8)
 
 
+def shrunk(image: Image, longest: int, interpolation: int) -> Image:
+    """The picture with its longest side at most so long; `interpolation` is OpenCV's."""
+    height, width = image.shape[:2]
+    scale = min(longest / max(height, width), 1.0)
+    wanted = (max(round(width * scale), 1), max(round(height * scale), 1))
+    return cv2.resize(image, wanted, interpolation=interpolation).astype(np.uint8)
+
+
 def clothing_regions(labels: Region) -> tuple[Region, ...]:
     """The person (union of all labels) and every garment or body part that is large enough."""
     person = (labels > 0).astype(np.uint8) * 255
@@ -126,16 +135,21 @@ def decoded(code: object) -> Region:
     return np.asarray(coco.decode(code) * np.uint8(255), dtype=np.uint8)
 
 
+def label_entries(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What `training.labels` wrote into a folder, by the files' stems; without what shows no object."""
+    for path in sorted(folder.glob("*.json")):
+        entry = json.loads(path.read_text())
+        if entry["objects"]:
+            yield path.stem, entry
+
+
 def labelled_photos(root: Path, labels: Path) -> list[Photo]:
     """The photographs without masks of their own, with those that `training.labels` wrote."""
     photos = []
-    for path in sorted((labels / "photos").glob("*.json")):
-        entry = json.loads(path.read_text())
-        if not entry["objects"]:
-            continue
+    for name, entry in label_entries(labels / "photos"):
         height, width = entry["size"]
         image = cv2.resize(
-            read_image(root / "photos" / f"{path.stem}.jpg"), (width, height), interpolation=cv2.INTER_AREA
+            read_image(root / "photos" / f"{name}.jpg"), (width, height), interpolation=cv2.INTER_AREA
         )
         regions = tuple(decoded(code) for code in entry["objects"])
         photos.append(Photo(image.astype(np.uint8), regions, whole_first=False))
@@ -158,10 +172,7 @@ def read_frames(path: Path, numbers: Sequence[int]) -> list[Image]:
 def labelled_tracklets(root: Path, labels: Path) -> list[Tracklet]:
     """Every object that `training.labels` followed, up to where it lost it."""
     tracklets = []
-    for path in sorted((labels / "clips").glob("*.json")):
-        entry = json.loads(path.read_text())
-        if not entry["objects"]:
-            continue
+    for _, entry in label_entries(labels / "clips"):
         frames = read_frames(root / "clips" / entry["clip"], entry["frames"])
         for codes in entry["objects"]:
             found = codes.index(None) if None in codes else len(codes)

@@ -208,9 +208,6 @@ def track_clips(model: Sam2, batch: Batch, random: np.random.Generator, schedule
     tracked = Tracked(model, batch, random, schedule)
     tracked.prompt()
     for t in range(1, schedule.length):
-        if t < schedule.length - GRADED:
-            with torch.no_grad():
-                tracked.follow(t)
-        else:
+        with torch.set_grad_enabled(t >= schedule.length - GRADED):
             tracked.follow(t)
     return FrameLosses(*(torch.stack(terms).mean() for terms in zip(*tracked.losses, strict=True)))

@@ -33,20 +33,20 @@ class Validation:
             dataset = open_dataset(folder)
             self.sequences = [s for s in dataset.sequences if isinstance(s, MaskSequence)]
         self.log, self.every, self.frames = log, every, frames
+        lines = log.read_text().splitlines() if log.exists() else []
+        self.last = float(json.loads(lines[-1])["minutes"]) if lines else 0.0  # minutes when last measured
         self.spent = 0.0  # seconds of the last measurement
 
     def is_due(self, minutes: float) -> bool:
         """Whether `every` minutes of training have gone by since the last measurement."""
-        lines = self.log.read_text().splitlines() if self.log.exists() else []
-        last = json.loads(lines[-1])["minutes"] if lines else 0.0
-        return bool(self.sequences) and minutes - last >= self.every
+        return bool(self.sequences) and minutes - self.last >= self.every
 
     def measure(self, network: Sam2, step: int, minutes: float) -> float:
         """Adds mean and per-sequence J (IoU, first frame left out) to the log and returns the mean."""
         started = time.monotonic()
         scores = {s.name: self._score(network, s) for s in self.sequences}
         mean = float(np.mean(list(scores.values())))
-        self.spent = time.monotonic() - started
+        self.spent, self.last = time.monotonic() - started, minutes
         line = {"step": step, "minutes": round(minutes, 2), "j": round(mean, 4), **scores}
         with self.log.open("a") as file:
             file.write(json.dumps(line) + "\n")

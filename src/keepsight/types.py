@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from keepsight.errors import PromptError
 
-__all__ = ["Box", "Frame", "FrameResult", "Mask", "ObjectResult", "Points", "Prompt", "Rle"]
+__all__ = ["Box", "Frame", "FrameResult", "Mask", "ObjectResult", "Points", "Prompt", "Rle", "rle_of"]
 
 BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float32]
@@ -28,6 +28,14 @@ class Rle(TypedDict):
 
     size: list[int]
     counts: str
+
+
+def rle_of(mask: BoolArray) -> Rle:
+    """A mask (H, W) as COCO run-length code, readable by `pycocotools.mask.decode`."""
+    from pycocotools import mask as coco
+
+    code = coco.encode(np.asfortranarray(mask, dtype=np.uint8))
+    return {"size": [int(n) for n in code["size"]], "counts": code["counts"].decode("ascii")}
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,10 +170,7 @@ class ObjectResult:
 
     def to_rle(self) -> Rle:
         """The mask as COCO run-length code, readable by `pycocotools.mask.decode`."""
-        from pycocotools import mask as coco
-
-        code = coco.encode(np.asfortranarray(self.mask, dtype=np.uint8))
-        return {"size": [int(n) for n in code["size"]], "counts": code["counts"].decode("ascii")}
+        return rle_of(self.mask)
 
     def polygons(self, tolerance: float = 1.0) -> list[npt.NDArray[np.float32]]:
         """The outer contours of the mask's parts, largest first.

@@ -18,8 +18,8 @@ BLOCK_PARTS = {
     "attention.key": "attention.k_proj",
     "attention.value": "attention.v_proj",
     "attention.out": "attention.o_proj",
-    "widen": "mlp.fc1",
-    "narrow": "mlp.fc2",
+    "mlp.layers.0": "mlp.fc1",
+    "mlp.layers.1": "mlp.fc2",
 }
 
 

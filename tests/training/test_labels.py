@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from keepsight.evaluation import region_iou
+from keepsight.types import rle_of
 from training import labels, mobile_sam
 from training.finding import (
     CERTAIN,
@@ -22,13 +24,12 @@ from training.finding import (
     flow_back,
     follow_objects,
     moving_first,
-    overlap,
     prompt_of,
     sides_touched,
     stability,
     tidy,
 )
-from training.labels import Window, encoded, halves, label_clips, label_photos, plan_windows, until_cut
+from training.labels import Window, halves, label_clips, label_photos, plan_windows, until_cut
 from training.mobile_sam import Answer
 from training.sources import decoded
 
@@ -87,7 +88,7 @@ class FakeLabeller:
 
 
 def test_a_mask_survives_encoding() -> None:
-    code = json.loads(json.dumps(encoded(disc(30, 20))))
+    code = json.loads(json.dumps(rle_of(disc(30, 20))))
     assert code["size"] == [60, 80]
     np.testing.assert_array_equal(decoded(code), disc(30, 20) * np.uint8(255))
 
@@ -96,7 +97,7 @@ def test_objects_are_found_and_the_background_is_not() -> None:
     first, second = disc(20, 30), disc(60, 25, 8)
     found = find_objects(BrightView(picture(first, second), 0.95), SIZE, GRID, Rules())
     assert len(found) == 2
-    assert {max(range(2), key=lambda i: overlap(mask, (first, second)[i])) for mask in found} == {0, 1}
+    assert {max(range(2), key=lambda i: region_iou(mask, (first, second)[i])) for mask in found} == {0, 1}
 
 
 def test_an_unsure_segmenter_is_not_believed() -> None:
@@ -195,7 +196,7 @@ def test_a_mask_is_carried_along_with_the_motion() -> None:
     random = np.random.default_rng(0)
     old = cv2.blur(random.integers(0, 255, (*SIZE, 3), dtype=np.uint8), (5, 5)).astype(np.uint8)
     new = np.roll(old, 4, axis=1)
-    assert overlap(carried(disc(40, 30), flow_back(old, new)), disc(44, 30)) > 0.9
+    assert region_iou(carried(disc(40, 30), flow_back(old, new)), disc(44, 30)) > 0.9
 
 
 def test_an_object_is_followed_until_it_is_gone() -> None:
@@ -205,7 +206,7 @@ def test_an_object_is_followed_until_it_is_gone() -> None:
     assert len(track) == 5
     for mask, place in zip(track, places, strict=False):
         assert mask is not None
-        assert overlap(mask, place) > 0.95
+        assert region_iou(mask, place) > 0.95
     assert track[3:] == [None, None]
 
 

@@ -84,24 +84,23 @@ class VideoTracker:
     ) -> None:
         make_policy(policy)  # A wrong name is told before anything is opened or loaded.
         self._source = open_source(source)
-        if self._source.info.live:
-            self._source.close()
-            raise SourceError(
-                f"Expected a video that can be walked at will, but {self._source.info.name} is live. "
-                f"Use keepsight.track or Session.step for cameras and streams."
-            )
         try:
+            if self._source.info.live:
+                raise SourceError(
+                    f"Expected a video that can be walked at will, but {self._source.info.name} is live. "
+                    f"Use keepsight.track or Session.step for cameras and streams."
+                )
             network = loaded(model, device=device, dtype=dtype)
+            self._policy = make_policy(policy, network)
+            self._session = Session(
+                network,
+                self._policy,
+                keep_logits=keep_logits,
+                mask_threshold=mask_threshold,
+            )
         except BaseException:
             self._source.close()
             raise
-        self._policy = make_policy(policy, network)
-        self._session = Session(
-            network,
-            self._policy,
-            keep_logits=keep_logits,
-            mask_threshold=mask_threshold,
-        )
         self._book = _Notebook({}, {}, StateArchive(), b"")
         self._past: list[_Notebook] = []
 

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from keepsight.nn.layers.mixing import mix
 from keepsight.nn.layers.mlp import Mlp
 from keepsight.nn.layers.position import Derived
+from keepsight.nn.layers.windows import join_windows, split_windows
 
 __all__ = ["HieraConfig", "HieraEncoder"]
 
@@ -78,24 +79,6 @@ def _pool(x: Tensor) -> Tensor:
     return F.max_pool2d(x.permute(0, 3, 1, 2), 2).permute(0, 2, 3, 1)
 
 
-def _split(x: Tensor, window: int) -> Tensor:
-    """(B, H, W, C) -> (B * windows, window, window, C), padded below and to the right where it must be."""
-    batch, height, width, channels = x.shape
-    x = F.pad(x, (0, 0, 0, -width % window, 0, -height % window))
-    rows, columns = x.shape[1] // window, x.shape[2] // window
-    tiles = x.reshape(batch, rows, window, columns, window, channels).transpose(2, 3)
-    return tiles.reshape(-1, window, window, channels)
-
-
-def _join(tiles: Tensor, size: tuple[int, int]) -> Tensor:
-    """The inverse of `_split` for an image of the given height and width."""
-    window, channels = tiles.shape[1], tiles.shape[3]
-    height, width = size
-    rows, columns = -(-height // window), -(-width // window)
-    x = tiles.reshape(-1, rows, columns, window, window, channels).transpose(2, 3)
-    return x.reshape(-1, rows * window, columns * window, channels)[:, :height, :width]
-
-
 class _WindowAttention(nn.Module):
     def __init__(self, plan: _BlockPlan) -> None:
         super().__init__()
@@ -141,7 +124,7 @@ class _Block(nn.Module):
         if not self.plan.window:
             whole: Tensor = self.attention(x)
             return whole
-        return _join(self.attention(_split(x, self.plan.window)), size)
+        return join_windows(self.attention(split_windows(x, self.plan.window)), size)
 
 
 class HieraTrunk(nn.Module):

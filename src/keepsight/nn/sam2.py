@@ -292,8 +292,10 @@ class Sam2(nn.Module):
 def _latest(memory: MemoryBatch, count: int) -> MemoryBatch:
     """The maps of prompted frames and of the latest `count` others; all for 0."""
     frames = memory.maps.shape[1]
+    if not count or frames <= count:
+        return memory
     prompted = int((memory.ages == 0).all(dim=0).sum())
-    if not count or frames - prompted <= count:
+    if frames - prompted <= count:
         return memory
     kept = [*range(prompted), *range(frames - count, frames)]
     scales = memory.map_scales

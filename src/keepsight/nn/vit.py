@@ -10,8 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from keepsight.nn.layers.mixing import mix
-from keepsight.nn.layers.position import Rotation, axial_rotation, rotate
+from keepsight.nn.layers.attention import RotaryAttention
+from keepsight.nn.layers.mlp import Mlp
+from keepsight.nn.layers.position import Rotation, axial_rotation
+from keepsight.nn.layers.windows import join_windows, split_windows
 
 __all__ = ["VitConfig", "VitEncoder"]
 
@@ -43,71 +45,26 @@ class VitConfig:
     pretrained_grid: int = 24
 
 
-class _Attention(nn.Module):
-    """Multi-head self-attention whose queries and keys are turned by their place.
-
-    The rotation couples neighbouring channels; the projections put all first partners of a head before all
-    second ones, which changes nothing as queries and keys agree.
-    """
-
-    order: Tensor
-
-    def __init__(self, width: int, heads: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.query = nn.Linear(width, width)
-        self.key = nn.Linear(width, width)
-        self.value = nn.Linear(width, width)
-        self.out = nn.Linear(width, width)
-        # On the CPU even while the parameters are built without memory: no checkpoint fills this in.
-        channels = torch.arange(width, device="cpu").view(heads, -1, 2)
-        self.register_buffer("order", channels.transpose(1, 2).flatten(), persistent=False)
-
-    def forward(self, x: Tensor, rotation: Rotation) -> Tensor:
-        """(B, n, width) -> (B, n, width)."""
-        q, k = (
-            rotate(self._split(self._reordered(layer, x)), rotation, 1) for layer in (self.query, self.key)
-        )
-        v = self._split(self.value(x))
-        q, k, v = (part.view(len(x), self.heads, *part.shape[1:]) for part in (q, k, v))
-        out: Tensor = self.out(mix(q, k, v).transpose(1, 2).flatten(2))
-        return out
-
-    def _split(self, x: Tensor) -> Tensor:
-        """(B, n, width) -> (B * heads, n, width / heads)."""
-        parts = x.view(len(x), x.shape[1], self.heads, -1).transpose(1, 2)
-        return parts.reshape(len(x) * self.heads, x.shape[1], -1)
-
-    def _reordered(self, layer: nn.Linear, x: Tensor) -> Tensor:
-        return F.linear(x, layer.weight[self.order], layer.bias[self.order])
-
-
 class _Block(nn.Module):
     def __init__(self, config: VitConfig, window: int) -> None:
         super().__init__()
         self.window = window  # 0: the whole image
         self.norm1 = nn.LayerNorm(config.width, eps=EPSILON)
-        self.attention = _Attention(config.width, config.heads)
+        self.attention = RotaryAttention(config.width, heads=config.heads)
         self.norm2 = nn.LayerNorm(config.width, eps=EPSILON)
-        self.widen = nn.Linear(config.width, config.ffn)
-        self.narrow = nn.Linear(config.ffn, config.width)
+        self.mlp = Mlp(config.width, config.ffn, config.width, activation=F.gelu)
 
     def forward(self, x: Tensor, rotation: Rotation) -> Tensor:
         """Updates a map (B, h, w, width)."""
         x = x + self._attend(self.norm1(x), rotation)
-        out: Tensor = x + self.narrow(F.gelu(self.widen(self.norm2(x))))
+        out: Tensor = x + self.mlp(self.norm2(x))
         return out
 
     def _attend(self, x: Tensor, rotation: Rotation) -> Tensor:
-        batch, height, width, channels = x.shape
-        if not self.window:
-            return self.attention(x.flatten(1, 2), rotation).view(x.shape)  # type: ignore[no-any-return]
-        side = self.window
-        rows, columns = height // side, width // side
-        windows = x.view(batch, rows, side, columns, side, channels).transpose(2, 3)
-        mixed = self.attention(windows.reshape(-1, side * side, channels), rotation)
-        whole = mixed.view(batch, rows, columns, side, side, channels).transpose(2, 3)
-        return whole.reshape(x.shape)  # type: ignore[no-any-return]
+        windows = split_windows(x, self.window) if self.window else x
+        tokens = windows.flatten(1, 2)
+        mixed: Tensor = self.attention(tokens, tokens, tokens, rotation).view(windows.shape)
+        return join_windows(mixed, (x.shape[1], x.shape[2])) if self.window else mixed
 
 
 class _Level(nn.Module):

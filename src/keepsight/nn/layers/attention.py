@@ -41,33 +41,36 @@ class Attention(nn.Module):
 
 
 class RotaryAttention(Attention):
-    """Single-head attention whose queries and keys are turned by their place on the grid.
+    """Attention whose queries and keys are turned by their place on the grid.
 
-    The rotation couples neighbouring channels (0 with 1, 2 with 3 ...). Channels may be reordered freely
-    as long as queries and keys agree, so the projections put all first partners before all second ones,
-    which makes the rotation two contiguous halves.
+    The rotation couples neighbouring channels (0 with 1, 2 with 3 ...). A head's channels may be reordered
+    freely as long as queries and keys agree, so the projections put all first partners before all second
+    ones, which makes the rotation two contiguous halves.
     """
 
     order: Tensor
 
-    def __init__(self, width: int, memory_width: int | None = None) -> None:
-        super().__init__(width, heads=1, inner=width, memory_width=memory_width)
+    def __init__(self, width: int, memory_width: int | None = None, heads: int = 1) -> None:
+        super().__init__(width, heads, inner=width, memory_width=memory_width)
         # On the CPU even while the parameters are built without memory: no checkpoint fills this in.
-        places = torch.arange(width, device="cpu")
-        order = torch.cat((places[0::2], places[1::2]))
-        self.register_buffer("order", order, persistent=False)
+        partners = torch.arange(width, device="cpu").view(heads, -1, 2)
+        self.register_buffer("order", partners.transpose(1, 2).flatten(), persistent=False)
 
     def forward(  # type: ignore[override]
         self, queries: Tensor, keys: Tensor, values: Tensor, rotation: Rotation, grids: int = 1
     ) -> Tensor:
         """As `Attention`; the queries lie on one grid, the keys on `grids` of them and some on none."""
-        q = rotate(self._reordered(self.query, queries), rotation, 1)
-        k = rotate(self._reordered(self.key, keys), rotation, grids)
-        q, k, values = q.expand(len(k), -1, -1)[:, None], k[:, None], values[:, None]
-        late = mixes_in_blocks(q, k, values.shape[3])
-        mixed = mix(q, k, values if late else self.value(values))[:, 0]
+        q = self._turned(self.query, queries, rotation, 1)
+        k = self._turned(self.key, keys, rotation, grids)
+        q = q.expand(len(k), -1, -1, -1)
+        late = self.heads == 1 and mixes_in_blocks(q, k, values.shape[2])
+        v = values[:, None] if late else self._split(self.value(values))
+        mixed = mix(q, k, v).transpose(1, 2).flatten(2)
         out: Tensor = self.out(self.value(mixed) if late else mixed)
         return out
 
-    def _reordered(self, layer: nn.Linear, x: Tensor) -> Tensor:
-        return F.linear(x, layer.weight[self.order], layer.bias[self.order])
+    def _turned(self, layer: nn.Linear, x: Tensor, rotation: Rotation, grids: int) -> Tensor:
+        """Projected, reordered and turned: (B, heads, tokens, inner / heads)."""
+        heads = self._split(F.linear(x, layer.weight[self.order], layer.bias[self.order]))
+        turned = rotate(heads.reshape(-1, *heads.shape[2:]), rotation, grids)
+        return turned.view(heads.shape)
