@@ -28,7 +28,7 @@ from PIL import Image
 import keepsight as ks
 from keepsight.nn.sam2 import VARIANTS
 from keepsight.video import open_source
-from keepsight.weights.keys import TRANSFORMERS
+from keepsight.weights.keys_transformers import TRANSFORMERS
 from keepsight.weights.load import load_network
 
 CLIP = Path(__file__).parents[2] / "shared" / "data" / "videos" / "bedroom.mp4"

@@ -15,7 +15,8 @@ from torch import nn
 
 from keepsight.nn.hiera import HieraConfig
 from keepsight.nn.sam2 import VARIANTS, Sam2, Sam2Config
-from keepsight.weights.keys import META
+from keepsight.nn.vit import VitConfig
+from keepsight.weights.keys_meta import META
 
 IMAGE_SIZE = 128
 TINY_ENCODER = HieraConfig(
@@ -177,13 +178,48 @@ def transformers_model(folder: Path, encoder: HieraConfig, *, sam21: bool = True
         enable_occlusion_spatial_embedding=sam21,
         enable_temporal_pos_encoding_for_object_pointers=sam21,
     )
+    return saved_model(transformers.Sam2VideoModel, config, folder)
+
+
+def saved_model(kind: Any, config: Any, folder: Path, presence: float = 0.0) -> Any:
+    """One of transformers' trackers with random weights, also written as a repository is.
+
+    Objects are `presence` more present than the random weights say.
+    """
     torch.manual_seed(0)
-    model = transformers.Sam2VideoModel(config).eval()
+    model = kind(config).eval()
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.05 * torch.randn(parameter.shape, generator=generator))
+        model.mask_decoder.pred_obj_score_head.proj_out.bias.add_(presence)
     twin = model.prompt_encoder.shared_embedding.positional_embedding
     twin.copy_(model.shared_image_embedding.positional_embedding)
     model.save_pretrained(folder)
     return model
+
+
+SAM3_SIZE = 112
+SAM3_ENCODER = VitConfig(
+    width=64, layers=4, heads=4, ffn=96, window=4, global_layers=(1, 3), pretrained_grid=3
+)
+
+
+def sam3_model(folder: Path) -> Any:
+    """transformers' port of SAM 3's tracker with a small image encoder; its grid has 8 cells of 14 pixels."""
+    import transformers
+
+    trunk = transformers.Sam3ViTConfig(
+        hidden_size=SAM3_ENCODER.width,
+        intermediate_size=SAM3_ENCODER.ffn,
+        num_hidden_layers=SAM3_ENCODER.layers,
+        num_attention_heads=SAM3_ENCODER.heads,
+        image_size=SAM3_SIZE,
+        window_size=SAM3_ENCODER.window,
+        global_attn_indexes=list(SAM3_ENCODER.global_layers),
+        pretrain_image_size=SAM3_ENCODER.patch * SAM3_ENCODER.pretrained_grid,
+    )
+    config = transformers.Sam3TrackerVideoConfig(
+        vision_config=transformers.Sam3VisionConfig(backbone_config=trunk), image_size=SAM3_SIZE
+    )
+    return saved_model(transformers.Sam3TrackerVideoModel, config, folder, presence=1.0)

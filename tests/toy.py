@@ -20,6 +20,7 @@ class ToyNetwork:
     device = torch.device("cpu")
     dtype = torch.float32
     motion_weight = 0.25
+    max_conditioning: int | None = None
 
     def __init__(self) -> None:
         self.batches: list[int] = []

@@ -69,8 +69,7 @@ def ours_like(model: nn.Module, config: VitConfig) -> VitEncoder:
     for key in encoder.state_dict():
         module, _, kind = key.rpartition(".")
         if key == "position":
-            grid = config.pretrained_grid
-            weights[key] = state["backbone.embeddings.position_embeddings"].view(grid, grid, -1)
+            weights[key] = state["backbone.embeddings.position_embeddings"][0]
         else:
             weights[key] = state[f"{names[module]}.{kind}"]
     encoder.load_state_dict(weights)

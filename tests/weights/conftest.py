@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from keepsight.nn.sam2 import Sam2
-from keepsight.weights.keys import META
+from keepsight.weights.keys_meta import META
 from tests.weights.miniature import TINY
 
 

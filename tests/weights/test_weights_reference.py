@@ -11,7 +11,7 @@ from keepsight.nn.io import PromptBatch
 from keepsight.nn.sam2 import VARIANTS, Sam2Config
 from keepsight.weights.config_meta import read_meta_config
 from keepsight.weights.config_transformers import read_transformers_config
-from keepsight.weights.keys import META
+from keepsight.weights.keys_meta import META
 from keepsight.weights.load import load_network
 from tests.oracle import transformers_model
 

@@ -70,7 +70,7 @@ def test_configurations_survive_json(config: Sam2Config) -> None:
     [
         ("{", "not JSON"),
         ("[]", "without an encoder"),
-        ('{"encoder": {"kind": "vit"}}', "kind 'vit'; known are hiera, efficientnet_lite0"),
+        ('{"encoder": {"kind": "swin"}}', "kind 'swin'; known are hiera, efficientnet_lite0, vit"),
         ('{"encoder": {"kind": "hiera"}, "depth": 3}', "unknown here: depth"),
         ('{"encoder": {"kind": "hiera", "stages": [1, 2]}}', r"stages = \(1, 2\)"),
         ('{"encoder": {"kind": "hiera"}, "width": "256"}', "width = '256'"),

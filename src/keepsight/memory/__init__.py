@@ -13,14 +13,24 @@ from keepsight.nn.io import VideoNetwork
 __all__ = ["POLICIES", "LatestPolicy", "Sam2LongPolicy", "SamuraiPolicy", "make_policy"]
 
 
+def _latest(network: VideoNetwork | None) -> LatestPolicy:
+    return LatestPolicy() if network is None else LatestPolicy(max_conditioning=network.max_conditioning)
+
+
 def _samurai(network: VideoNetwork | None) -> SamuraiPolicy:
-    return SamuraiPolicy() if network is None else SamuraiPolicy(kf_score_weight=network.motion_weight)
+    if network is None:
+        return SamuraiPolicy()
+    return SamuraiPolicy(kf_score_weight=network.motion_weight, max_conditioning=network.max_conditioning)
+
+
+def _sam2long(network: VideoNetwork | None) -> Sam2LongPolicy:
+    return Sam2LongPolicy() if network is None else Sam2LongPolicy(max_conditioning=network.max_conditioning)
 
 
 POLICIES: dict[str, Callable[[VideoNetwork | None], MemoryPolicy[Any]]] = {
-    "sam2": lambda _: LatestPolicy(),
+    "sam2": _latest,
     "samurai": _samurai,
-    "sam2long": lambda _: Sam2LongPolicy(),
+    "sam2long": _sam2long,
 }
 
 

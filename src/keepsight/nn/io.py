@@ -122,6 +122,10 @@ class VideoNetwork(Protocol):
     def motion_weight(self) -> float:
         """How much predicted motion should count beside predicted IoU, 0..1; see `memory.samurai`."""
 
+    @property
+    def max_conditioning(self) -> int | None:
+        """How many prompted frames, the closest in time, memory attention should be shown; None for all."""
+
     def encode_image(self, pixels: Tensor) -> ImageFeatures:
         """Encodes one normalised frame, (1, 3, S, S)."""
 

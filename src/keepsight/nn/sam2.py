@@ -22,8 +22,9 @@ from keepsight.nn.memory_encoder import MemoryEncoder
 from keepsight.nn.prompt_drawing import BOX_LOGIT, draw_prompts
 from keepsight.nn.prompt_encoder import PADDING, PromptEncoder
 from keepsight.nn.refiner import Refiner
+from keepsight.nn.vit import VitConfig, VitEncoder
 
-__all__ = ["VARIANTS", "Sam2", "Sam2Config"]
+__all__ = ["SAM3_CENTRE", "VARIANTS", "Sam2", "Sam2Config"]
 
 ABSENT_LOGIT = -1024.0
 # A given mask counts as the answer with these logits (sigmoid(-10) = 4.5e-5).
@@ -35,6 +36,7 @@ LARGE_WIDTH, MOTION_WEIGHT_LARGE, MOTION_WEIGHT = 144, 0.15, 0.25
 CARRIED = 2 + FineRead.CHANNELS + 1
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+SAM3_CENTRE = (0.5, 0.5, 0.5)  # both mean and standard deviation
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Sam2Config:
 
     Attributes:
         encoder: the image encoder's own numbers.
-        image_size: S, the side of the model input in pixels; a multiple of 32.
+        image_size: S, the side of the model input in pixels; a multiple of 32, in SAM 3 of 14 x 24.
         mean: of the input's RGB channels, values 0..1.
         std: likewise.
         width: C, channels of the image embedding.
@@ -57,9 +59,11 @@ class Sam2Config:
         absence_in_memory: whether memory maps of absent objects are marked; SAM 2.1 does, SAM 2 does not.
         matching: an extra read that compares image features directly; None in SAM 2.
         drawn_prompts: whether boxes and clicks are also drawn into the mask prompt; not in SAM 2.
+        max_conditioning: how many prompted frames memory attention should be shown, 0 for all; SAM 3 was
+            trained with the 4 closest in time.
     """
 
-    encoder: HieraConfig | EfficientNetConfig = field(default_factory=HieraConfig)
+    encoder: HieraConfig | EfficientNetConfig | VitConfig = field(default_factory=HieraConfig)
     image_size: int = 1024
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
@@ -74,11 +78,19 @@ class Sam2Config:
     absence_in_memory: bool = True
     matching: MatchingConfig | None = None
     drawn_prompts: bool = False
+    max_conditioning: int = 0
+
+    @property
+    def grid(self) -> int:
+        """The side of the image embedding in cells."""
+        return self.image_size // (self.encoder.patch if isinstance(self.encoder, VitConfig) else 16)
 
 
-def _encoder(config: Sam2Config) -> HieraEncoder | EfficientNetEncoder:
+def _encoder(config: Sam2Config) -> HieraEncoder | EfficientNetEncoder | VitEncoder:
     if isinstance(config.encoder, EfficientNetConfig):
         return EfficientNetEncoder(config.encoder, config.width)
+    if isinstance(config.encoder, VitConfig):
+        return VitEncoder(config.encoder, config.width)
     return HieraEncoder(config.encoder, config.width)
 
 
@@ -137,6 +149,11 @@ class Sam2(nn.Module):
         large = isinstance(encoder, HieraConfig) and encoder.width >= LARGE_WIDTH
         return MOTION_WEIGHT_LARGE if large else MOTION_WEIGHT
 
+    @property
+    def max_conditioning(self) -> int | None:
+        """How many prompted frames memory attention should be shown; None for all."""
+        return self.config.max_conditioning or None
+
     def encode_image(self, pixels: Tensor) -> ImageFeatures:
         """Encodes normalised frames, (B, 3, S, S), B = 1 in tracking; see `ImageFeatures`."""
         fine, middle, embedding = self.image_encoder(pixels.to(self.dtype))
@@ -177,9 +194,9 @@ class Sam2(nn.Module):
         """Takes given masks, (B, 1, S, S) of 0 and 1, as the answer (M = 1) and finds their pointers."""
         masks = masks.float()
         given = masks * GIVEN_SCALE + GIVEN_SHIFT
-        size = [side // 4 for side in masks.shape[2:]]
-        logits = F.interpolate(given, size=size, mode="bilinear", align_corners=False, antialias=True)
-        prompts = self._no_prompts(len(masks))._replace(mask_logits=self.mask_to_prompt(masks.to(self.dtype)))
+        logits = _resized(given, 4 * self.config.grid)
+        shown = _resized(self.mask_to_prompt(masks.to(self.dtype)), 4 * self.config.grid)
+        prompts = self._no_prompts(len(masks))._replace(mask_logits=shown)
         decoded = self._decode(features, features.embedding, prompts, multimask=False)
         marked = masks.flatten(1).any(dim=1, keepdim=True)
         # The decoder is asked too: where it sees nothing its token says nothing about the object.
@@ -193,6 +210,7 @@ class Sam2(nn.Module):
         """Encodes frame and masks into memory maps (B, n, D); see `VideoNetwork.encode_memory`."""
         size = (self.config.image_size, self.config.image_size)
         sharp = F.interpolate(logits, size=size, mode="bilinear", align_corners=False)
+        sharp = _resized(sharp, 16 * self.config.grid)  # another size where a cell is not 16 pixels wide
         probabilities = (sharp > 0).float() if prompted else sharp.sigmoid()
         encoded: Tensor = self.memory_encoder(features.embedding, probabilities)
         maps = encoded.flatten(2).transpose(1, 2)
@@ -289,6 +307,15 @@ class Sam2(nn.Module):
         return PromptBatch(points, torch.full((batch, 1), PADDING, device=self.device))
 
 
+def _resized(maps: Tensor, side: int) -> Tensor:
+    """Maps (B, C, s, s) brought to another side; as they are where they have it."""
+    if maps.shape[-1] == side:
+        return maps
+    size = (side, side)
+    resized = F.interpolate(maps.float(), size=size, mode="bilinear", align_corners=False, antialias=True)
+    return resized.to(maps.dtype)
+
+
 def _latest(memory: MemoryBatch, count: int) -> MemoryBatch:
     """The maps of prompted frames and of the latest `count` others; all for 0."""
     frames = memory.maps.shape[1]
@@ -328,3 +355,6 @@ VARIANTS |= {
     name.replace("sam2.1", "sam2"): replace(config, pointer_time=False, absence_in_memory=False)
     for name, config in VARIANTS.items()
 }
+VARIANTS["sam3"] = Sam2Config(
+    encoder=VitConfig(), image_size=1008, mean=SAM3_CENTRE, std=SAM3_CENTRE, max_conditioning=4
+)

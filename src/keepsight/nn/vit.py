@@ -99,9 +99,7 @@ class VitEncoder(nn.Module):
         super().__init__()
         self.config = config
         self.patches = nn.Conv2d(3, config.width, config.patch, stride=config.patch, bias=False)
-        self.position = nn.Parameter(
-            torch.randn(config.pretrained_grid, config.pretrained_grid, config.width)
-        )
+        self.position = nn.Parameter(torch.randn(config.pretrained_grid**2, config.width))
         self.norm = nn.LayerNorm(config.width, eps=EPSILON)
         self.blocks = nn.ModuleList(
             _Block(config, 0 if i in config.global_layers else config.window) for i in range(config.layers)
@@ -135,8 +133,9 @@ class VitEncoder(nn.Module):
 
     def _tiled(self, side: int) -> Tensor:
         """Positions (side, side, width), repeated where the image is larger than in pre-training."""
-        times = -(-side // self.config.pretrained_grid)
-        return self.position.tile(times, times, 1)[:side, :side]
+        grid = self.config.pretrained_grid
+        times = -(-side // grid)
+        return self.position.view(grid, grid, -1).tile(times, times, 1)[:side, :side]
 
     def _rotation(self, side: int, scale: float, like: Tensor) -> Rotation:
         channels = self.config.width // self.config.heads

@@ -14,7 +14,10 @@ from keepsight.weights.catalogue import CONFIG_KEY
 from keepsight.weights.config_json import config_from_json
 from keepsight.weights.config_transformers import read_transformers_config
 from keepsight.weights.files import TensorFile
-from keepsight.weights.keys import META, OWN, TRANSFORMERS, KeyTable
+from keepsight.weights.keys import OWN, KeyTable
+from keepsight.weights.keys_meta import META
+from keepsight.weights.keys_transformers import TRANSFORMERS
+from keepsight.weights.sam3 import tracker_part
 
 __all__ = ["assemble"]
 
@@ -88,7 +91,7 @@ def assemble(file: TensorFile, config: Sam2Config | None, device: torch.device, 
     Needs the memory of the finished weights and of one tensor. The network is independent of the file.
 
     Args:
-        file: an open checkpoint in Meta's, transformers' or our own naming.
+        file: an open checkpoint in Meta's, transformers' or our own naming; of SAM 3 its tracker is taken.
         config: the architecture; None to take the file's own, or the catalogue's that fits.
         device: where the network shall compute.
         dtype: the type of its parameters. Fixed tables (buffers) stay float32.
@@ -96,6 +99,7 @@ def assemble(file: TensorFile, config: Sam2Config | None, device: torch.device, 
     Raises:
         WeightsError: the tensors are not those of a SAM 2 network, do not fit, or are not finite numbers.
     """
+    file = tracker_part(file)
     naming, table = _naming(file)
     config, origin = _config(file, table, config)
     misfit = _compare(file, table, config)
@@ -121,7 +125,7 @@ def _naming(file: TensorFile) -> tuple[str, KeyTable]:
     raise WeightsError(
         f"{file.path} does not hold a SAM 2 video network: expected tensors such as sam_mask_decoder.* "
         f"(Meta), vision_encoder.* (transformers) or image_encoder.lateral.* (keepsight), but found "
-        f"{len(file)}: {', '.join(list(file)[:4])}. Pass a checkpoint of SAM 2, SAM 2.1 or keepsight."
+        f"{len(file)}: {', '.join(list(file)[:4])}. Pass a checkpoint of SAM 2, SAM 2.1, SAM 3 or keepsight."
     )
 
 

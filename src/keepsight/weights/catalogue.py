@@ -76,9 +76,18 @@ def _published(name: str, config: Sam2Config) -> Checkpoint:
     )
 
 
+_SAM3 = Checkpoint(
+    name="sam3",
+    file="model.safetensors",
+    licence="LicenseRef-SAM",  # Meta's own; access is granted on request
+    architecture=VARIANTS["sam3"],
+    repository="facebook/sam3",
+)
+
 CATALOGUE: Mapping[str, Checkpoint] = MappingProxyType(
     {"pocket": Checkpoint("pocket", EMBEDDED_NAME, "Apache-2.0")}
-    | {name: _published(name, config) for name, config in VARIANTS.items()}
+    | {name: _published(name, config) for name, config in VARIANTS.items() if name != "sam3"}
+    | {"sam3": _SAM3}
 )
 """Every known checkpoint by name; no entry is loaded or downloaded by being listed."""
 

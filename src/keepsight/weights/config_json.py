@@ -10,15 +10,21 @@ from keepsight.nn.efficientnet import EfficientNetConfig
 from keepsight.nn.hiera import HieraConfig
 from keepsight.nn.matching import MatchingConfig
 from keepsight.nn.sam2 import Sam2Config
+from keepsight.nn.vit import VitConfig
 
 __all__ = ["config_from_json", "config_to_json"]
 
-T = TypeVar("T", Sam2Config, HieraConfig, EfficientNetConfig, MatchingConfig)
+T = TypeVar("T", Sam2Config, HieraConfig, EfficientNetConfig, VitConfig, MatchingConfig)
 
-_ENCODERS: dict[str, type[HieraConfig] | type[EfficientNetConfig]] = {
+Encoder = HieraConfig | EfficientNetConfig | VitConfig
+
+_ENCODERS: dict[str, type[Encoder]] = {
     "hiera": HieraConfig,
     "efficientnet_lite0": EfficientNetConfig,
+    "vit": VitConfig,
 }
+# Lists of layers, of which there may be any number.
+_LISTS = ("global_blocks", "global_layers")
 
 
 def config_to_json(config: Sam2Config) -> str:
@@ -54,13 +60,17 @@ def config_from_json(text: str, source: str) -> Sam2Config:
     matching = values.pop("matching", None)
     if not (matching is None or isinstance(matching, dict)):
         raise WeightsError(f"{source} has matching = {matching!r}; expected a mapping or null. {_NEXT}")
-    made: HieraConfig | EfficientNetConfig
-    if kind == "hiera":
-        made = _made(HieraConfig, encoder, f"{source}, encoder")
-    else:
-        made = _made(EfficientNetConfig, encoder, f"{source}, encoder")
+    made = _encoder(kind, encoder, f"{source}, encoder")
     read = None if matching is None else _made(MatchingConfig, matching, f"{source}, matching")
     return _made(Sam2Config, values, source, encoder=made, matching=read)
+
+
+def _encoder(kind: str, values: Mapping[str, object], source: str) -> Encoder:
+    if kind == "hiera":
+        return _made(HieraConfig, values, source)
+    if kind == "vit":
+        return _made(VitConfig, values, source)
+    return _made(EfficientNetConfig, values, source)
 
 
 _NEXT = "Download the file again, or install the version of keepsight that wrote it."
@@ -75,7 +85,7 @@ def _made(kind: type[T], values: Mapping[str, object], source: str, **parts: obj
     for name, value in values.items():
         value = tuple(value) if isinstance(value, list) else value
         default = known[name].default
-        if default is not MISSING and not _alike(value, default):
+        if default is not MISSING and not _alike(value, default, any_length=name in _LISTS):
             raise WeightsError(
                 f"{source} has {name} = {value!r}; expected something like {default!r}. {_NEXT}"
             )
@@ -83,13 +93,12 @@ def _made(kind: type[T], values: Mapping[str, object], source: str, **parts: obj
     return kind(**taken)
 
 
-def _alike(value: object, default: object) -> bool:
+def _alike(value: object, default: object, *, any_length: bool = False) -> bool:
     """Whether a value has the type of the default; whole numbers may stand for fractions."""
     if isinstance(default, tuple):
         if not isinstance(value, tuple) or not all(_alike(item, default[0]) for item in value):
             return False
-        # Global blocks, the only three whole numbers, may be any number of them.
-        return len(value) == len(default) or (isinstance(default[0], int) and len(default) == 3)
+        return any_length or len(value) == len(default)
     if isinstance(default, float):
         return isinstance(value, int | float) and not isinstance(value, bool)
     return type(value) is type(default)

@@ -1,4 +1,4 @@
-"""transformers' `config.json` of a `Sam2VideoModel` as `Sam2Config`.
+"""transformers' `config.json` of a `Sam2VideoModel` or a `Sam3TrackerVideoModel` as `Sam2Config`.
 
 The library writes many settings that do not reach the network, so here, unlike with Meta's files, settings
 we do not know are passed over; what is known to change the result is checked.
@@ -7,10 +7,12 @@ we do not know are passed over; what is known to change the result is checked.
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from keepsight.errors import WeightsError
 from keepsight.nn.hiera import HieraConfig
-from keepsight.nn.sam2 import Sam2Config
+from keepsight.nn.sam2 import SAM3_CENTRE, Sam2Config
+from keepsight.nn.vit import VitConfig
 from keepsight.weights.settings import Settings, demand_all, read_text
 
 __all__ = ["read_transformers_config"]
@@ -23,7 +25,6 @@ _DECODER = "mask_decoder_config"
 _DEMANDS: tuple[tuple[str, object, object], ...] = (
     ("num_maskmem", 7, 7),
     ("max_object_pointers_in_encoder", 16, 16),
-    ("max_cond_frame_num", -1, -1),
     ("sigmoid_scale_for_mem_enc", 20.0, 20.0),
     ("sigmoid_bias_for_mem_enc", -10.0, -10.0),
     ("multimask_output_in_sam", True, True),
@@ -44,6 +45,10 @@ _DEMANDS: tuple[tuple[str, object, object], ...] = (
     ("memory_fuser_kernel_size", 7, 7),
     ("memory_fuser_padding", 3, 3),
     ("memory_fuser_hidden_act", "gelu", "gelu"),
+)
+_HIERA_DEMANDS: tuple[tuple[str, object, object], ...] = (
+    ("max_cond_frame_num", -1, -1),
+    (f"{_PROMPTS}.patch_size", 16, 16),
     (f"{_VISION}.fpn_kernel_size", 1, 1),
     (f"{_VISION}.fpn_stride", 1, 1),
     (f"{_VISION}.fpn_padding", 0, 0),
@@ -59,7 +64,17 @@ _DEMANDS: tuple[tuple[str, object, object], ...] = (
     (f"{_TRUNK}.mlp_ratio", 4.0, 4.0),
     (f"{_TRUNK}.hidden_act", "gelu", "gelu"),
     (f"{_TRUNK}.layer_norm_eps", 1e-6, 1e-6),
-    (f"{_PROMPTS}.patch_size", 16, 16),
+)
+_VIT_DEMANDS: tuple[tuple[str, object, object], ...] = (
+    (f"{_VISION}.scale_factors", (4.0, 2.0, 1.0, 0.5), (4.0, 2.0, 1.0, 0.5)),
+    (f"{_TRUNK}.model_type", "sam3_vit_model", "sam3_vit_model"),
+    (f"{_TRUNK}.num_channels", 3, 3),
+    (f"{_TRUNK}.hidden_act", "gelu", "gelu"),
+    (f"{_TRUNK}.layer_norm_eps", 1e-6, 1e-6),
+    (f"{_TRUNK}.layer_scale_init_value", None, None),
+    (f"{_TRUNK}.rope_parameters.rope_theta", 10000, 10000),
+)
+_SHARED_DEMANDS: tuple[tuple[str, object, object], ...] = (
     (f"{_PROMPTS}.mask_input_channels", 16, 16),
     (f"{_PROMPTS}.num_point_embeddings", 4, 4),
     (f"{_PROMPTS}.hidden_act", "gelu", "gelu"),
@@ -89,15 +104,60 @@ def read_transformers_config(path: Path) -> Sam2Config:
     except json.JSONDecodeError as error:
         raise WeightsError(f"{path} is not valid JSON ({error}). Download the repository again.") from error
     kind = content.get("model_type") if isinstance(content, Mapping) else None
-    if kind != "sam2_video":
+    if kind == "sam2_video":
+        return _sam2(Settings(str(path), content))
+    if kind == "sam3_video":
+        content = content.get("tracker_config", {})
+    elif kind != "sam3_tracker_video":
         raise WeightsError(
-            f"{path} was expected to describe a model of type 'sam2_video', but has model_type {kind!r}. "
-            f"Use a repository of video weights such as facebook/sam2.1-hiera-tiny."
+            f"{path} was expected to describe a model of type 'sam2_video', 'sam3_tracker_video' or "
+            f"'sam3_video', but has model_type {kind!r}. Use a repository of video weights such as "
+            f"facebook/sam2.1-hiera-tiny."
         )
-    return _config(Settings(str(path), content))
+    return _sam3(Settings(str(path), content))
 
 
-def _config(settings: Settings) -> Sam2Config:
+def _sam3(settings: Settings) -> Sam2Config:
+    patch = settings.number(f"{_TRUNK}.patch_size", 14)
+    vit = VitConfig(
+        width=settings.number(f"{_TRUNK}.hidden_size", 1024),
+        layers=settings.number(f"{_TRUNK}.num_hidden_layers", 32),
+        heads=settings.number(f"{_TRUNK}.num_attention_heads", 16),
+        ffn=settings.number(f"{_TRUNK}.intermediate_size", 4736),
+        patch=patch,
+        window=settings.number(f"{_TRUNK}.window_size", 24),
+        global_layers=settings.numbers(f"{_TRUNK}.global_attn_indexes", None, (7, 15, 23, 31)),
+        pretrained_grid=settings.number(f"{_TRUNK}.pretrain_image_size", 336) // patch,
+    )
+    config = Sam2Config(
+        encoder=vit,
+        image_size=settings.number("image_size", 1008),
+        mean=SAM3_CENTRE,
+        std=SAM3_CENTRE,
+        max_conditioning=settings.number("max_cond_frame_num", 4),
+        **_shared(settings),
+    )
+    demand_all(settings, _VIT_DEMANDS)
+    demand_all(settings, _DEMANDS + _SHARED_DEMANDS)
+    repeated = ((f"{_TRUNK}.image_size", config.image_size, 1008), (f"{_PROMPTS}.patch_size", patch, 14))
+    demand_all(settings, repeated + _agreements(config, 1008))
+    return config
+
+
+def _shared(settings: Settings) -> dict[str, Any]:
+    """What the trackers of SAM 2 and SAM 3 have in common."""
+    return {
+        "width": settings.number(f"{_VISION}.fpn_hidden_size", 256),
+        "memory_width": settings.number("memory_encoder_output_channels", 64),
+        "attention_layers": settings.number("memory_attention_num_layers", 4),
+        "attention_ffn": settings.number("memory_attention_feed_forward_hidden_size", 2048),
+        "decoder_mlp": settings.number(f"{_DECODER}.mlp_dim", 2048),
+        "pointer_time": settings.flag("enable_temporal_pos_encoding_for_object_pointers", True),
+        "absence_in_memory": settings.flag("enable_occlusion_spatial_embedding", True),
+    }
+
+
+def _sam2(settings: Settings) -> Sam2Config:
     channels = settings.four(f"{_TRUNK}.embed_dim_per_stage", (96, 192, 384, 768))
     heads = settings.four(f"{_TRUNK}.num_attention_heads_per_stage", (1, 2, 4, 8))
     hiera = HieraConfig(
@@ -113,30 +173,21 @@ def _config(settings: Settings) -> Sam2Config:
     doubled = tuple(heads[0] * 2**stage for stage in range(4))
     if heads != doubled:
         raise settings.refusal(f"{_TRUNK}.num_attention_heads_per_stage", heads, f"doubling, {doubled}")
-    config = Sam2Config(
-        encoder=hiera,
-        image_size=settings.side("image_size", 1024),
-        width=settings.number(f"{_VISION}.fpn_hidden_size", 256),
-        memory_width=settings.number("memory_encoder_output_channels", 64),
-        attention_layers=settings.number("memory_attention_num_layers", 4),
-        attention_ffn=settings.number("memory_attention_feed_forward_hidden_size", 2048),
-        decoder_mlp=settings.number(f"{_DECODER}.mlp_dim", 2048),
-        pointer_time=settings.flag("enable_temporal_pos_encoding_for_object_pointers", True),
-        absence_in_memory=settings.flag("enable_occlusion_spatial_embedding", True),
+    config = Sam2Config(encoder=hiera, image_size=settings.side("image_size", 1024), **_shared(settings))
+    demand_all(settings, _DEMANDS + _HIERA_DEMANDS + _SHARED_DEMANDS)
+    repeated = (
+        (f"{_VISION}.backbone_channel_list", hiera.channels[::-1], (768, 384, 192, 96)),
+        (f"{_TRUNK}.hidden_size", hiera.width, 96),
     )
-    demand_all(settings, _DEMANDS)
-    demand_all(settings, _agreements(config))
+    demand_all(settings, repeated + _agreements(config, 1024))
     return config
 
 
-def _agreements(config: Sam2Config) -> tuple[tuple[str, object, object], ...]:
-    """Settings in which the file repeats a number that stands elsewhere."""
+def _agreements(config: Sam2Config, image_size: int) -> tuple[tuple[str, object, object], ...]:
+    """Settings in which the file repeats a number that stands elsewhere; the last is theirs if left out."""
     width = config.width
-    hiera = config.encoder if isinstance(config.encoder, HieraConfig) else HieraConfig()
     return (
-        (f"{_VISION}.backbone_channel_list", hiera.channels[::-1], (768, 384, 192, 96)),
-        (f"{_TRUNK}.hidden_size", hiera.width, 96),
-        (f"{_PROMPTS}.image_size", config.image_size, 1024),
+        (f"{_PROMPTS}.image_size", config.image_size, image_size),
         (f"{_PROMPTS}.hidden_size", width, 256),
         (f"{_DECODER}.hidden_size", width, 256),
         ("memory_attention_hidden_size", width, 256),

@@ -11,8 +11,8 @@ REQUIRED = object()
 """Stands for the default of a setting that has none."""
 
 NEXT_ACT = (
-    "Use the configuration that was published with the checkpoint; supported are the SAM 2 and SAM 2.1 "
-    "video networks with a Hiera image encoder."
+    "Use the configuration that was published with the checkpoint; supported are the video networks of "
+    "SAM 2 and SAM 2.1, with a Hiera image encoder, and of SAM 3."
 )
 
 
