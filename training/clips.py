@@ -34,7 +34,7 @@ LARGEST_PROMPT = 0.75
 ATTEMPTS = 20
 PASSER = -1  # the group of what only passes by
 LABELLED = 0.35  # share of the objects that come from photographs labelled by a model, where there are any
-REAL = 0.3  # share of the clips that are pieces of real ones, where there are any
+REAL = 0.4  # share of the clips that are pieces of real ones, where there are any
 
 
 @dataclass(frozen=True)
@@ -301,8 +301,9 @@ def real_frames(
         tracklet = one_of(random, sources.tracklets)
     count = len(tracklet.frames)
     there_and_back = [*range(count), *range(count - 2, 0, -1)]
-    start = int(random.integers(0, max(count - length, 0) + 1))
-    order = [there_and_back[(start + t) % len(there_and_back)] for t in range(length)]
+    stride = 2 if count >= length and random.random() < 0.4 else 1  # faster, and more of it
+    start = int(random.integers(0, max(count - stride * length, 0) + 1))
+    order = [there_and_back[(start + stride * t) % len(there_and_back)] for t in range(length)]
     if random.random() < 0.5:
         order.reverse()
     regions = [tracklet.regions[i] for i in order]

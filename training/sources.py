@@ -22,6 +22,7 @@ Image = NDArray[np.uint8]
 Region = NDArray[np.uint8]
 
 SMALLEST_SHARE = 0.01  # of the picture that an object must cover to be worth following
+PART = 0.85  # share of a region inside a larger one from which on it is a part of that
 CLIP_STRIDE = 3  # every third frame of a background clip is kept
 CLIP_SIZE = (384, 216)
 
@@ -41,6 +42,7 @@ class Tracklet:
 
     frames: Sequence[Image]  # each (H, W, 3) RGB
     regions: Sequence[Region]  # each (H, W), 255 on the object
+    whole: bool = True  # whether it is no part of another object that was followed
 
     @cached_property
     def liveliness(self) -> float:
@@ -49,7 +51,7 @@ class Tracklet:
             1 - float((old & new).sum(dtype=np.int64)) / max(int((old | new).sum(dtype=np.int64)), 1)
             for old, new in pairwise(self.regions)
         ]
-        return float(np.clip(3 * np.mean(changes), 0.1, 1.0))
+        return float(np.clip(3 * np.mean(changes), 0.1, 1.0)) * (1.0 if self.whole else 0.3)
 
 
 @dataclass(frozen=True)
@@ -169,16 +171,26 @@ def read_frames(path: Path, numbers: Sequence[int]) -> list[Image]:
     return frames
 
 
+def is_whole(region: Region, others: Sequence[Region]) -> bool:
+    """Whether a region lies in none of the others that is clearly larger."""
+    area = np.count_nonzero(region)
+    return not any(
+        np.count_nonzero(region & other) > PART * area and np.count_nonzero(other) > 1.3 * area
+        for other in others
+    )
+
+
 def labelled_tracklets(root: Path, labels: Path) -> list[Tracklet]:
     """Every object that `training.labels` followed, up to where it lost it."""
     tracklets = []
     for _, entry in label_entries(labels / "clips"):
         frames = read_frames(root / "clips" / entry["clip"], entry["frames"])
-        for codes in entry["objects"]:
+        firsts = [decoded(codes[0]) for codes in entry["objects"]]
+        for first, codes in zip(firsts, entry["objects"], strict=True):
             found = codes.index(None) if None in codes else len(codes)
             regions = [decoded(code) for code in codes[: min(found, len(frames))]]
             if len(regions) > 1:
-                tracklets.append(Tracklet(frames[: len(regions)], regions))
+                tracklets.append(Tracklet(frames[: len(regions)], regions, is_whole(first, firsts)))
     return tracklets
 
 
