@@ -1,4 +1,4 @@
-"""SAM 3's tracker at its real configuration: 0.47 billion random weights, 1008 pixels, against transformers'."""
+"""SAM 3's tracker at its real configuration, random weights, 1008 pixels, against transformers'."""
 
 from pathlib import Path
 
