@@ -1,6 +1,7 @@
 """Ours, Meta's predictor (rf-sam-2) and transformers' port on the same weights, clip and type, in one run.
 
     python benchmarks/side_by_side.py --objects 1 4 8 --dtype bfloat16 --peers meta transformers
+    python benchmarks/side_by_side.py --size sam3 --objects 1 4 --peers transformers
 
 The engines take turns frame by frame, so that a noisy machine is noisy for all of them; the ratio of the
 medians is what counts. Weights are drawn at random: time does not depend on them. Peak memory is measured
@@ -33,6 +34,7 @@ from keepsight.weights.load import load_network
 
 CLIP = Path(__file__).parents[2] / "shared" / "data" / "videos" / "bedroom.mp4"
 YAML = {"tiny": "t", "small": "s", "base_plus": "b+", "large": "l"}
+SAM3 = "sam3"
 Masks = npt.NDArray[np.bool_]
 
 
@@ -41,15 +43,15 @@ class Case(NamedTuple):
 
     size: str
     folder: Path  # JPEG frames
-    checkpoint: Path  # in Meta's format
+    checkpoint: Path  # in Meta's format; of SAM 3 a folder as transformers writes it
     boxes: list[tuple[float, float, float, float]]
     dtype: torch.dtype
 
 
 def engine_ours(case: Case) -> Iterator[Masks]:
     """Ours, through the public door."""
-    name = f"sam2.1_hiera_{case.size}"
-    model = ks.load_model(case.checkpoint, config=VARIANTS[name], device="cpu", dtype=str(case.dtype)[6:])
+    config = None if case.size == SAM3 else VARIANTS[f"sam2.1_hiera_{case.size}"]
+    model = ks.load_model(case.checkpoint, config=config, device="cpu", dtype=str(case.dtype)[6:])
     prompts = {i: ks.Box(*box) for i, box in enumerate(case.boxes)}
     for result in ks.track(str(case.folder), prompts, model=model):
         yield np.stack([result[i].mask for i in result])
@@ -72,19 +74,9 @@ def engine_meta(case: Case) -> Iterator[Masks]:
 
 def engine_transformers(case: Case) -> Iterator[Masks]:
     """Transformers' port, as its documentation shows."""
-    from transformers import Sam2VideoConfig, Sam2VideoModel
-
-    ours = load_network(
-        case.checkpoint, config=VARIANTS[f"sam2.1_hiera_{case.size}"], device="cpu", dtype="float32"
-    )
-    model: Any = Sam2VideoModel(Sam2VideoConfig()).eval()
-    shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    model.load_state_dict(TRANSFORMERS.revert(ours.state_dict(), shapes), strict=False)
-    # The port keeps this table twice, and its checkpoints hold it once.
-    twin = model.prompt_encoder.shared_embedding.positional_embedding
-    twin.copy_(model.shared_image_embedding.positional_embedding)
+    model = _transformers_sam3(case) if case.size == SAM3 else _transformers_sam2(case)
     model.to(case.dtype)
-    processor: Any = _processor()
+    processor: Any = _processor(case.size)
     frames = [Image.open(path).convert("RGB") for path in sorted(case.folder.glob("*.jpg"))]
     session = processor.init_video_session(video=frames, inference_device="cpu", dtype=case.dtype)
     processor.add_inputs_to_inference_session(
@@ -97,11 +89,45 @@ def engine_transformers(case: Case) -> Iterator[Masks]:
         yield masks[:, 0].numpy()
 
 
-def _processor() -> Any:
-    from transformers import Sam2ImageProcessor, Sam2VideoProcessor, Sam2VideoVideoProcessor
+def _transformers_sam3(case: Case) -> Any:
+    from transformers import Sam3TrackerVideoModel
 
-    return Sam2VideoProcessor(
-        image_processor=Sam2ImageProcessor(), video_processor=Sam2VideoVideoProcessor(), target_size=1024
+    return Sam3TrackerVideoModel.from_pretrained(case.checkpoint).eval()
+
+
+def _transformers_sam2(case: Case) -> Any:
+    from transformers import Sam2VideoConfig, Sam2VideoModel
+
+    ours = load_network(
+        case.checkpoint, config=VARIANTS[f"sam2.1_hiera_{case.size}"], device="cpu", dtype="float32"
+    )
+    model: Any = Sam2VideoModel(Sam2VideoConfig()).eval()
+    shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    model.load_state_dict(TRANSFORMERS.revert(ours.state_dict(), shapes), strict=False)
+    # The port keeps this table twice, and its checkpoints hold it once.
+    twin = model.prompt_encoder.shared_embedding.positional_embedding
+    twin.copy_(model.shared_image_embedding.positional_embedding)
+    return model
+
+
+def _processor(size: str) -> Any:
+    import transformers
+
+    if size != SAM3:
+        return transformers.Sam2VideoProcessor(
+            image_processor=transformers.Sam2ImageProcessor(),
+            video_processor=transformers.Sam2VideoVideoProcessor(),
+            target_size=1024,
+        )
+    spec = VARIANTS[SAM3]
+    side = {"height": spec.image_size, "width": spec.image_size}
+    video = transformers.Sam2VideoVideoProcessor(
+        size=side, image_mean=list(spec.mean), image_std=list(spec.std)
+    )
+    return transformers.Sam3TrackerVideoProcessor(
+        image_processor=transformers.Sam2ImageProcessor(size=side),
+        video_processor=video,
+        target_size=spec.image_size,
     )
 
 
@@ -116,8 +142,10 @@ def prepare(size: str, clip: Path, objects: int, frames: int, dtype: torch.dtype
         with open_source(str(clip)) as source:
             for frame in source.frames(0, frames):
                 Image.fromarray(frame.image).save(images / f"{frame.index:05d}.jpg", quality=95)
-    checkpoint = folder / "random.pt"
-    if not checkpoint.exists():
+    checkpoint = folder / ("sam3" if size == SAM3 else "random.pt")
+    if not checkpoint.exists() and size == SAM3:
+        save_random_sam3(checkpoint)
+    elif not checkpoint.exists():
         torch.save({"model": random_state(size)}, checkpoint)
     with Image.open(next(iter(images.glob("*.jpg")))) as image:
         width, height = image.size
@@ -138,6 +166,18 @@ def random_state(size: str) -> dict[str, torch.Tensor]:
     predictor.sam_mask_decoder.pred_obj_score_head.layers[-1].bias.data += 5.0
     state: dict[str, torch.Tensor] = predictor.state_dict()
     return state
+
+
+def save_random_sam3(folder: Path) -> None:
+    """The same for SAM 3's tracker, with its configuration, as transformers writes it (1.9 GB)."""
+    from transformers import Sam3TrackerVideoConfig, Sam3TrackerVideoModel
+
+    torch.manual_seed(0)
+    model: Any = Sam3TrackerVideoModel(Sam3TrackerVideoConfig())
+    model.mask_decoder.pred_obj_score_head.proj_out.bias.data += 5.0
+    twin = model.prompt_encoder.shared_embedding.positional_embedding
+    twin.data.copy_(model.shared_image_embedding.positional_embedding)
+    model.save_pretrained(folder)
 
 
 def take_turns(
@@ -199,7 +239,7 @@ def machine() -> str:
 def arguments() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--size", choices=list(YAML), default="tiny")
+    parser.add_argument("--size", choices=[*YAML, SAM3], default="tiny")
     parser.add_argument("--clip", type=Path, default=CLIP)
     parser.add_argument("--objects", type=int, nargs="+", default=[1, 4, 8])
     parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="bfloat16")
@@ -215,6 +255,8 @@ def arguments() -> argparse.ArgumentParser:
 def main() -> None:
     """Prints a line of JSON per number of objects."""
     given = arguments().parse_args()
+    if given.size == SAM3 and "meta" in given.peers:
+        raise SystemExit("Meta's sam2 package has no SAM 3: pass --peers transformers.")
     dtype = getattr(torch, given.dtype)
     frames = given.warmup + given.timed
     with tempfile.TemporaryDirectory(prefix="keepsight-benchmark-") as folder:
