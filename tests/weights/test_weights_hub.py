@@ -39,6 +39,9 @@ class FakeHub(BaseHTTPRequestHandler):
         if repository not in self.files:
             return self._send(404, b"", {"X-Error-Code": "RepoNotFound"}, body=body)
         files = self.files[repository]
+        if rest[:1] == ["resolve"] and repository == "facebook/sam3":
+            # The real hub lists a gated repository to everybody and refuses its files.
+            return self._send(401, b"", {"X-Error-Code": "GatedRepo"}, body=body)
         if rest[:1] == ["resolve"]:
             content = files.get(rest[-1])
             if content is None:
@@ -126,6 +129,12 @@ def test_gated_missing_and_incomplete_repositories(hub: Served) -> None:
         load("owner/gated", client)
     with pytest.raises(WeightsError, match=r"'owner/nothing' failed.*no such repository"):
         load("owner/nothing", client)
+    handler.files["facebook/sam3"] = {"config.json": b"{}", "model.safetensors": b"x"}
+    for name in ("sam3", "facebook/sam3"):
+        with pytest.raises(
+            WeightsError, match=r"'facebook/sam3' failed.*https://huggingface.co/facebook/sam3,"
+        ):
+            load(name, client)
     handler.files["facebook/sam2-hiera-large"] = {"README.md": b""}
     with pytest.raises(WeightsError, match=r"sam2_hiera_large\.pt .*has no such file"):
         load("sam2_hiera_large", client)
