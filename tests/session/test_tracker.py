@@ -135,6 +135,88 @@ def test_undo_takes_back_prompts_and_removals_with_all_that_followed() -> None:
             video.undo()
 
 
+def test_what_is_known_on_a_frame_is_shown_without_tracking() -> None:
+    with tracker() as video:
+        assert video.frame_count == LENGTH
+        assert list(video.result(7)) == []
+        said = video.prompt(0, 1, points=[centre(1, 0)])
+        assert same(video.result(0), said)
+        assert list(video.result(7)) == []
+        results = list(video.propagate(stop=30))
+        for frame in (29, 3, 17):
+            assert same(video.result(frame), results[frame])
+        assert list(video.result(35)) == []
+        with pytest.raises(FrameIndexError, match="99"):
+            video.result(99)
+
+
+def test_a_prompt_taken_back_before_tracking_was_never_given() -> None:
+    with tracker() as video, tracker() as other:
+        for each in (video, other):
+            each.prompt(0, 1, points=[centre(1, 0)])
+            each.prompt(12, 2, points=[centre(2, 12)])
+        video.prompt(12, 1, points=[centre(3, 12)])
+        assert video.prompted_frames(1) == (0, 12)
+        assert list(video.unprompt(12, 1)) == [2]
+        assert video.prompted_frames(1) == (0,)
+        assert all_same(list(video.propagate()), list(other.propagate()))
+
+
+def test_a_correction_taken_back_shows_what_tracking_finds() -> None:
+    with tracker() as video:
+        video.prompt(0, 1, points=[centre(1, 0)])
+        video.prompt(0, 2, points=[centre(2, 0)])
+        before = list(video.propagate())
+        wrong = video.prompt(12, 1, points=[centre(3, 12)])
+        assert not np.array_equal(wrong[1].mask, before[12][1].mask)
+        assert same(video.unprompt(12, 1), before[12])
+        assert all_same(list(video.propagate(start=12)), before[12:])
+        # The same once tracking has passed over the correction, in either direction.
+        ways: list[dict[str, Any]] = [{}, {"start": LENGTH - 1, "reverse": True}]
+        for way in ways:
+            wrong = video.prompt(12, 1, points=[centre(3, 12)])
+            list(video.propagate(**way))
+            tracked = video.unprompt(12, 1)
+            assert not np.array_equal(wrong[1].mask, tracked[1].mask)
+            assert same(video.result(12), tracked)
+        assert all_same(list(video.propagate()), before)
+
+
+def test_an_object_of_which_nothing_is_said_any_more_is_forgotten() -> None:
+    with tracker() as video:
+        video.prompt(0, 1, points=[centre(1, 0)])
+        video.prompt(0, 2, points=[centre(2, 0)])
+        results = list(video.propagate())
+        assert list(video.unprompt(0, 1)) == [2]
+        assert list(video.object_ids) == [2]
+        with pytest.raises(UnknownObjectError, match="got 1"):
+            video.unprompt(0, 1)
+        with pytest.raises(PromptError, match="got 5"):
+            video.unprompt(5, 2)
+        video.undo()
+        assert same(video.result(20), results[20])
+        video.reset()
+        assert list(video.object_ids) == []
+        assert list(video.result(20)) == []
+        with pytest.raises(UsageError, match="none"):
+            video.undo()
+        video.prompt(0, 1, points=[centre(1, 0)])
+        video.prompt(0, 2, points=[centre(2, 0)])
+        assert all_same(list(video.propagate()), results)
+
+
+def test_undo_reaches_as_far_as_it_was_asked_to() -> None:
+    with tracker(undo_depth=0) as none, tracker(undo_depth=1) as one:
+        for video in (none, one):
+            video.prompt(0, 1, points=[centre(1, 0)])
+            video.prompt(0, 2, points=[centre(2, 0)])
+        one.undo()
+        assert one.object_ids == (1,)
+        for video in (none, one):
+            with pytest.raises(UsageError, match="none"):
+                video.undo()
+
+
 def test_an_id_given_again_is_another_object() -> None:
     with tracker() as video:
         video.prompt(0, 1, points=[centre(1, 0)])

@@ -1,53 +1,27 @@
 """A tracker over a video that can be walked at will: annotate, correct, go back."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
 import numpy.typing as npt
 
-from keepsight.api.archive import StateArchive
 from keepsight.api.models import ModelLike, loaded
+from keepsight.api.notebook import Notebook, Said, Subject, prompt_of
 from keepsight.errors import FrameIndexError, PromptError, SourceError, UnknownObjectError, UsageError
 from keepsight.memory import make_policy
-from keepsight.memory.bank import MemoryBank, MemoryEntry
 from keepsight.memory.policy import MemoryPolicy
 from keepsight.session import Session, SessionState
-from keepsight.session.state import Prompted, Track
-from keepsight.types import Box, FrameResult, Mask, Points, Prompt
+from keepsight.session.state import Track
+from keepsight.types import Box, Frame, FrameResult, Mask, Points
 from keepsight.video import Source, SourceInfo, open_source
 
 __all__ = ["VideoTracker"]
 
 UNDO_DEPTH = 50
 NOT_TRACKED, FORWARD, BACKWARD = 0, 1, 2
-
-
-@dataclass(frozen=True, eq=False)
-class _Said:
-    """One prompted frame of one object, with the memory it left."""
-
-    prompted: Prompted
-    entry: MemoryEntry
-
-
-@dataclass(frozen=True, eq=False)
-class _Subject:
-    """One object: all that was ever said of it. `birth` tells it from an earlier one of the same id."""
-
-    birth: object
-    said: Mapping[int, _Said]
-
-
-@dataclass(frozen=True, eq=False)
-class _Notebook:
-    """Everything that undo takes back."""
-
-    subjects: Mapping[int, _Subject]
-    births: Mapping[int, Mapping[int, object]]  # by kept frame: whose tracks its state holds
-    archive: StateArchive
-    direction: bytes  # per frame, how it was last tracked
 
 
 class VideoTracker:
@@ -65,6 +39,7 @@ class VideoTracker:
         dtype: the type to load it in.
         keep_logits: whether results carry `.logits`.
         mask_threshold: mask logit above which a pixel belongs to the object.
+        undo_depth: how many prompts and removals can be taken back; each keeps states of its own.
 
     Raises:
         SourceError: the source cannot be read or is live.
@@ -81,6 +56,7 @@ class VideoTracker:
         dtype: str = "auto",
         keep_logits: bool = False,
         mask_threshold: float = 0.0,
+        undo_depth: int = UNDO_DEPTH,
     ) -> None:
         make_policy(policy)  # A wrong name is told before anything is opened or loaded.
         self._source = open_source(source)
@@ -101,8 +77,8 @@ class VideoTracker:
         except BaseException:
             self._source.close()
             raise
-        self._book = _Notebook({}, {}, StateArchive(), b"")
-        self._past: list[_Notebook] = []
+        self._book = Notebook.empty()
+        self._past: deque[Notebook] = deque(maxlen=undo_depth)
 
     def __enter__(self) -> "VideoTracker":
         return self
@@ -114,7 +90,7 @@ class VideoTracker:
         """Lets go of the video and of all kept states."""
         self._source.close()
         self._past.clear()
-        self._book = _Notebook({}, {}, StateArchive(), b"")
+        self._book = Notebook.empty()
 
     @property
     def info(self) -> SourceInfo:
@@ -122,9 +98,32 @@ class VideoTracker:
         return self._source.info
 
     @property
+    def frame_count(self) -> int:
+        """The exact number of frames; of a file that does not state it, found by walking through it once."""
+        return self._source.count()
+
+    @property
     def object_ids(self) -> tuple[int, ...]:
         """The objects prompted so far, in the order in which they joined."""
         return tuple(self._book.subjects)
+
+    def prompted_frames(self, object_id: int) -> tuple[int, ...]:
+        """The frames on which something was said of an object, in ascending order.
+
+        Raises:
+            UnknownObjectError: there is no such object.
+        """
+        return tuple(sorted(self._subject(object_id).said))
+
+    def result(self, frame: int) -> FrameResult:
+        """What is known on a frame now: every object that was prompted or tracked there.
+
+        Raises:
+            FrameIndexError: there is no such frame.
+        """
+        picture = self._source.read(frame)
+        self._session.restore(self._state_at(frame), frame=picture)
+        return self._session.result()
 
     def prompt(
         self,
@@ -159,13 +158,48 @@ class VideoTracker:
             FrameIndexError: there is no such frame.
             PromptError: nothing was said, or it does not fit the frame. Nothing is changed.
         """
-        prompt = _gathered(points, labels, box, mask)
+        prompt = prompt_of(points, labels, box, mask)
         picture = self._source.read(frame)
         self._session.restore(self._state_at(frame), frame=picture)
         result = self._session.prompt({object_id: prompt}, replace=replace)
         self._remember()
         self._note_prompt(frame, object_id)
         return result
+
+    def unprompt(self, frame: int, object_id: int) -> FrameResult:
+        """Forgets what was said of an object on one frame.
+
+        Where tracking has passed over the frame, what it finds there without the prompt takes the answer's
+        place. An object of which nothing else was said is forgotten.
+
+        Args:
+            frame: a frame on which the object was prompted.
+            object_id: the object.
+
+        Returns:
+            The frame's result, with every object that is still known on it.
+
+        Raises:
+            UnknownObjectError: there is no such object.
+            PromptError: nothing was said of it on this frame.
+        """
+        subject = self._subject(object_id)
+        if frame not in subject.said:
+            raise PromptError(
+                f"Expected a frame on which object {object_id} was prompted, one of {sorted(subject.said)}, "
+                f"but got {frame}."
+            )
+        picture, state = self._source.read(frame), self._state_at(frame)
+        self._remember()
+        said = {f: s for f, s in subject.said.items() if f != frame}
+        subjects = {i: s for i, s in self._book.subjects.items() if i != object_id or said}
+        if said:
+            subjects[object_id] = replace(subject, said=MappingProxyType(said))
+        self._book = replace(self._book, subjects=subjects)
+        state = self._unanswered(self._up_to_date(state), object_id, picture)
+        self._session.restore(state, frame=picture)
+        self._keep(state, pinned=True)
+        return self._session.result()
 
     def propagate(
         self, start: int | None = None, stop: int | None = None, reverse: bool = False
@@ -197,17 +231,18 @@ class VideoTracker:
         Raises:
             UnknownObjectError: there is no such object.
         """
-        subjects = dict(self._book.subjects)
-        if object_id not in subjects:
-            raise UnknownObjectError(
-                f"Expected the id of a prompted object, one of {sorted(subjects)}, but got {object_id!r}."
-            )
+        subject = self._subject(object_id)
         self._remember()
-        del subjects[object_id]
+        subjects = {i: s for i, s in self._book.subjects.items() if s is not subject}
         self._book = replace(self._book, subjects=subjects)
 
+    def reset(self) -> None:
+        """Forgets every object and all that was tracked, for good: there is nothing left to undo."""
+        self._past.clear()
+        self._book = Notebook.empty()
+
     def undo(self) -> None:
-        """Takes back the last `prompt` or `remove`, with all that was tracked since.
+        """Takes back the last `prompt`, `unprompt` or `remove`, with all that was tracked since.
 
         Raises:
             UsageError: there is nothing to take back.
@@ -287,38 +322,30 @@ class VideoTracker:
         for i, subject in self._book.subjects.items():
             track = state.tracks.get(i)
             if track is None:
-                tracks[i] = self._fresh(subject, state.index or 0, forward=state.forward)
+                tracks[i] = subject.fresh(self._policy, state.index or 0, forward=state.forward)
             else:
-                tracks[i] = self._informed(track, subject)
+                tracks[i] = subject.informed(self._policy, track)
         return state.with_tracks(tracks)
 
-    def _informed(self, track: Track[Any], subject: _Subject) -> Track[Any]:
-        entries = [said.entry for said in subject.said.values()]
-        before = None
-        if track.before is not None:
-            # A correction does not recall itself: its frame counts only if it was prompted before.
-            known = {e.frame for e in track.before.bank.conditioning} | {*subject.said} - {track.answer.frame}
-            before = self._policy.recondition(track.before, [e for e in entries if e.frame in known])
-        prompted = {frame: said.prompted for frame, said in subject.said.items()}
-        return Track(before, self._policy.recondition(track.after, entries), track.answer, prompted)
-
-    def _fresh(self, subject: _Subject, frame: int, *, forward: bool) -> Track[Any]:
-        """An object known from its prompts alone; the one nearest to the frame starts it."""
-        nearest = min(subject.said, key=lambda f: abs(f - frame))
-        nearest_said = subject.said[nearest].prompted
-        answer = nearest_said.answer
-        entries = tuple(said.entry for _, said in sorted(subject.said.items()))
-        state = self._policy.begin(
-            MemoryBank(entries, (), forward), answer.logits, ambiguous=nearest_said.clicks.ambiguous
-        )
-        return Track(None, state, answer, {f: said.prompted for f, said in subject.said.items()})
+    def _unanswered(self, state: SessionState[Any], object_id: int, picture: Frame) -> SessionState[Any]:
+        """The state on a frame as if nothing had been said there of one object."""
+        track = state.tracks.get(object_id)
+        if track is None:
+            return state
+        if not track.answer.tracked or track.before is None:
+            return self._up_to_date(state.without(object_id))
+        previous = picture.index - (1 if state.forward else -1)
+        tracks = {object_id: Track(None, track.before, track.answer, track.prompted)}
+        self._session.restore(SessionState(previous, state.forward, state.size).with_tracks(tracks))
+        self._session.step(picture.image, time=picture.time)
+        return state.with_tracks({**state.tracks, **self._session.snapshot().tracks})
 
     def _note_prompt(self, frame: int, object_id: int) -> None:
         state = self._session.snapshot()
         track = state.tracks[object_id]
         entry = next(e for e in track.after.bank.conditioning if e.frame == frame)
-        subject = self._book.subjects.get(object_id) or _Subject(object(), {})
-        said = {**subject.said, frame: _Said(track.prompted[frame], entry)}
+        subject = self._book.subjects.get(object_id) or Subject(object(), {})
+        said = {**subject.said, frame: Said(track.prompted[frame], entry)}
         self._book = replace(
             self._book,
             subjects={**self._book.subjects, object_id: replace(subject, said=MappingProxyType(said))},
@@ -336,8 +363,17 @@ class VideoTracker:
 
     def _remember(self) -> None:
         """Makes the present what undo returns to, and goes on with an archive of its own."""
-        self._past = [*self._past, self._book][-UNDO_DEPTH:]
+        self._past.append(self._book)
         self._book = replace(self._book, archive=self._book.archive.fork())
+
+    def _subject(self, object_id: int) -> Subject:
+        subject = self._book.subjects.get(object_id)
+        if subject is None:
+            raise UnknownObjectError(
+                f"Expected the id of a prompted object, one of {sorted(self._book.subjects)}, "
+                f"but got {object_id!r}."
+            )
+        return subject
 
     def _is_prompted(self, frame: int) -> bool:
         return any(frame in subject.said for subject in self._book.subjects.values())
@@ -352,29 +388,3 @@ class VideoTracker:
 
     def _size(self) -> tuple[int, int]:
         return self._source.info.height, self._source.info.width
-
-
-def _gathered(
-    points: npt.ArrayLike | Points | None,
-    labels: npt.ArrayLike | None,
-    box: Box | tuple[float, float, float, float] | None,
-    mask: npt.ArrayLike | Mask | None,
-) -> Prompt:
-    """One prompt out of the keyword arguments of `VideoTracker.prompt`."""
-    if mask is not None:
-        if points is not None or box is not None:
-            raise PromptError(
-                "Expected a mask alone, or points and a box, but got a mask together with others. "
-                "Give the mask first and correct it with points in a second prompt."
-            )
-        return mask if isinstance(mask, Mask) else Mask(mask)
-    parts: list[Points | Box] = []
-    if box is not None:
-        parts.append(box if isinstance(box, Box) else Box(*box))
-    if points is not None:
-        parts.append(points if isinstance(points, Points) else Points(points, labels))
-    if not parts:
-        raise PromptError(
-            "Expected points, a box or a mask, but got none of them. For example box=(x1, y1, x2, y2)."
-        )
-    return parts
