@@ -67,7 +67,7 @@ def test_every_option_and_model_named_exists(capfd: pytest.CaptureFixture[str]) 
     assert {name for name in options if name.replace("_", "-") not in known} == set()
     models = README[README.index("## Models") :].split("\n## ")[0]
     named = re.findall(r"^\| (`[^|]+)", models, re.MULTILINE)
-    assert len(named) == 3
+    assert len(named) == 4
     for first, *endings in (re.findall(r"`([^`]+)`", row) for row in named):
         base = first.rsplit("_", 1)[0]
         assert {first, *(base + ending for ending in endings)} <= CATALOGUE.keys()
