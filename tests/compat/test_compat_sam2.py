@@ -70,9 +70,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def _float32() -> Iterator[None]:
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)
     with float32_memory():
         yield
+    torch.set_num_threads(threads)
 
 
 def run(predictor: Any, folder: Path, program: Program) -> list[Output]:

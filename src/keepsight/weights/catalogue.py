@@ -31,7 +31,7 @@ class Checkpoint:
     Attributes:
         name: what users type.
         file: the file's name in the repository, or inside the package.
-        licence: SPDX identifier of the weights' licence.
+        licence: SPDX identifier of the weights' licence; "SAM" for Meta's SAM License, which has none.
         architecture: the network's configuration, or None where the file itself carries it.
         repository: Hugging Face repository; None where the file is part of the package.
         url: the same file at Meta's own server, for downloading by hand; None where there is none.
@@ -79,7 +79,7 @@ def _published(name: str, config: Sam2Config) -> Checkpoint:
 _SAM3 = Checkpoint(
     name="sam3",
     file="model.safetensors",
-    licence="LicenseRef-SAM",  # Meta's own; access is granted on request
+    licence="SAM",
     architecture=VARIANTS["sam3"],
     repository="facebook/sam3",
 )
