@@ -224,12 +224,12 @@ def test_no_frame_is_encoded_once_every_object_is_lost() -> None:
 
 
 def test_windows_go_round_all_clips_before_any_gets_a_second() -> None:
-    lengths = {Path("a.mp4"): 100, Path("b.mp4"): 11, Path("short.mp4"): 4}
+    lengths = {Path("a.mp4"): 100, Path("b.mp4"): 23, Path("short.mp4"): 4}
     windows = list(plan_windows(lengths))
     assert [window.clip.stem for window in windows[:4]] == ["a", "b", "a", "b"]
-    assert windows[0].frames == (42, 45, 48, 51, 54, 57)
-    assert windows[0].name == "a_00042.json"
-    assert windows[1].frames == (0, 2, 4, 6, 8, 10)
+    assert windows[0].frames == tuple(range(33, 67, 3))
+    assert windows[0].name == "a_00033.json"
+    assert windows[1].frames == tuple(range(0, 23, 2))
     assert all(window.frames[-1] < lengths[window.clip] for window in windows)
 
 
