@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["OWN", "KeyTable", "Row", "levels", "rows", "under"]
+__all__ = ["OWN", "KeyTable", "Row", "common", "levels", "rows", "under"]
 
 
 class Row(NamedTuple):
@@ -115,3 +115,30 @@ def levels(theirs: str, enlarge: tuple[str, str, str], names: Mapping[str, str])
     for (level, step), name in zip(places, enlarge, strict=True):
         rows += (Row(f"image_encoder.levels.{level}.enlarge.{step}", (f"{theirs.format(i=level)}.{name}",)),)
     return rows
+
+
+def common(decoder: str, out: str) -> tuple[Row, ...]:
+    """Rows on which Meta and transformers agree but for two names.
+
+    Args:
+        decoder: their mask decoder.
+        out: their output projection of an attention.
+    """
+    ours, theirs = "mask_decoder.transformer", f"{decoder}.transformer"
+    attentions = {
+        f"{ours}.blocks.{{i}}.self_attention": f"{theirs}.layers.{{i}}.self_attn",
+        f"{ours}.blocks.{{i}}.to_image": f"{theirs}.layers.{{i}}.cross_attn_token_to_image",
+        f"{ours}.blocks.{{i}}.to_tokens": f"{theirs}.layers.{{i}}.cross_attn_image_to_token",
+        f"{ours}.final_attention": f"{theirs}.final_attn_token_to_image",
+        "memory_attention.layers.{i}.self_attention": "memory_attention.layers.{i}.self_attn",
+        "memory_attention.layers.{i}.cross_attention": "memory_attention.layers.{i}.cross_attn_image",
+    }
+    parts = {"query": "q_proj", "key": "k_proj", "value": "v_proj", "out": out}
+    tokens = tuple(f"{decoder}.{name}.weight" for name in ("obj_score_token", "iou_token", "mask_tokens"))
+    perceptron = {"expand": "linear1", "contract": "linear2"}
+    return (
+        *(row for a, b in attentions.items() for row in under(a, b, parts)),
+        Row("mask_decoder.tokens", tokens),
+        *under("mask_decoder", decoder, {"fine_projection": "conv_s0", "middle_projection": "conv_s1"}),
+        *under("memory_attention.layers.{i}", "memory_attention.layers.{i}", perceptron),
+    )

@@ -1,10 +1,9 @@
 """How Meta's checkpoints name the tensors of our networks."""
 
-from keepsight.weights.keys import KeyTable, levels, rows, under
+from keepsight.weights.keys import KeyTable, common, levels, rows, under
 
 __all__ = ["META"]
 
-_ATTENTION = {"query": "q_proj", "key": "k_proj", "value": "v_proj", "out": "out_proj"}
 _TWO_WAY_NORMS = ("norm1", "norm2", "norm3", "norm4")
 _TRUNK = "image_encoder.trunk"
 _DECODER = "sam_mask_decoder"
@@ -71,19 +70,7 @@ META = KeyTable(
             ("prompt_encoder.mask_stem.{i}", "sam_prompt_encoder.mask_downscaling.{i}"),
         ),
         *under(f"{_TRANSFORMER}.blocks.{{i}}", f"{_DECODER}.transformer.layers.{{i}}", _TWO_WAY_NORMS),
-        *(
-            row
-            for ours, theirs in {
-                "self_attention": "self_attn",
-                "to_image": "cross_attn_token_to_image",
-                "to_tokens": "cross_attn_image_to_token",
-            }.items()
-            for row in under(
-                f"{_TRANSFORMER}.blocks.{{i}}.{ours}",
-                f"{_DECODER}.transformer.layers.{{i}}.{theirs}",
-                _ATTENTION,
-            )
-        ),
+        *common(_DECODER, "out_proj"),
         *rows(
             (
                 f"{_TRANSFORMER}.blocks.{{i}}.mlp.layers.{{j}}",
@@ -92,26 +79,9 @@ META = KeyTable(
             (f"{_TRANSFORMER}.final_norm", f"{_DECODER}.transformer.norm_final_attn"),
         ),
         *under(
-            f"{_TRANSFORMER}.final_attention",
-            f"{_DECODER}.transformer.final_attn_token_to_image",
-            _ATTENTION,
-        ),
-        *rows(
-            (
-                "mask_decoder.tokens",
-                (
-                    f"{_DECODER}.obj_score_token.weight",
-                    f"{_DECODER}.iou_token.weight",
-                    f"{_DECODER}.mask_tokens.weight",
-                ),
-            ),
-        ),
-        *under(
             "mask_decoder",
             _DECODER,
             {
-                "fine_projection": "conv_s0",
-                "middle_projection": "conv_s1",
                 "upscale1": "output_upscaling.0",
                 "upscale_norm": "output_upscaling.1",
                 "upscale2": "output_upscaling.3",
@@ -141,17 +111,7 @@ META = KeyTable(
                 "norm1": "norm1",
                 "norm2": "norm2",
                 "norm3": "norm3",
-                "expand": "linear1",
-                "contract": "linear2",
             },
-        ),
-        *under(
-            "memory_attention.layers.{i}.self_attention", "memory_attention.layers.{i}.self_attn", _ATTENTION
-        ),
-        *under(
-            "memory_attention.layers.{i}.cross_attention",
-            "memory_attention.layers.{i}.cross_attn_image",
-            _ATTENTION,
         ),
         *rows(
             ("memory_attention.norm", "memory_attention.norm"),

@@ -1,10 +1,9 @@
 """How transformers' checkpoints name the tensors of our networks."""
 
-from keepsight.weights.keys import KeyTable, Row, levels, rows, under
+from keepsight.weights.keys import KeyTable, Row, common, levels, rows, under
 
 __all__ = ["TRANSFORMERS"]
 
-_TRANSFORMER = "mask_decoder.transformer"
 _HF_ATTENTION = {"query": "q_proj", "key": "k_proj", "value": "v_proj", "out": "o_proj"}
 _HF_NORMS = {"norm1": "layer_norm1", "norm2": "layer_norm2", "norm3": "layer_norm3", "norm4": "layer_norm4"}
 _HF_TRUNK = "vision_encoder.backbone"
@@ -80,41 +79,14 @@ TRANSFORMERS = KeyTable(
             "prompt_encoder.mask_embed",
             {"0": "conv1", "1": "layer_norm1", "3": "conv2", "4": "layer_norm2", "6": "conv3"},
         ),
-        *under(f"{_TRANSFORMER}.blocks.{{i}}", f"{_HF_TRANSFORMER}.layers.{{i}}", _HF_NORMS),
-        *(
-            row
-            for ours, theirs in {
-                "self_attention": "self_attn",
-                "to_image": "cross_attn_token_to_image",
-                "to_tokens": "cross_attn_image_to_token",
-            }.items()
-            for row in under(
-                f"{_TRANSFORMER}.blocks.{{i}}.{ours}",
-                f"{_HF_TRANSFORMER}.layers.{{i}}.{theirs}",
-                _HF_ATTENTION,
-            )
-        ),
-        *_perceptron(f"{_TRANSFORMER}.blocks.{{i}}.mlp", f"{_HF_TRANSFORMER}.layers.{{i}}.mlp", 2),
-        *rows((f"{_TRANSFORMER}.final_norm", f"{_HF_TRANSFORMER}.layer_norm_final_attn")),
-        *under(
-            f"{_TRANSFORMER}.final_attention", f"{_HF_TRANSFORMER}.final_attn_token_to_image", _HF_ATTENTION
-        ),
-        *rows(
-            (
-                "mask_decoder.tokens",
-                (
-                    "mask_decoder.obj_score_token.weight",
-                    "mask_decoder.iou_token.weight",
-                    "mask_decoder.mask_tokens.weight",
-                ),
-            ),
-        ),
+        *under(f"{_HF_TRANSFORMER}.blocks.{{i}}", f"{_HF_TRANSFORMER}.layers.{{i}}", _HF_NORMS),
+        *common("mask_decoder", "o_proj"),
+        *_perceptron(f"{_HF_TRANSFORMER}.blocks.{{i}}.mlp", f"{_HF_TRANSFORMER}.layers.{{i}}.mlp", 2),
+        *rows((f"{_HF_TRANSFORMER}.final_norm", f"{_HF_TRANSFORMER}.layer_norm_final_attn")),
         *under(
             "mask_decoder",
             "mask_decoder",
             {
-                "fine_projection": "conv_s0",
-                "middle_projection": "conv_s1",
                 "upscale1": "upscale_conv1",
                 "upscale_norm": "upscale_layer_norm",
                 "upscale2": "upscale_conv2",
@@ -154,19 +126,7 @@ TRANSFORMERS = KeyTable(
                 "norm1": "layer_norm1",
                 "norm2": "layer_norm2",
                 "norm3": "layer_norm3",
-                "expand": "linear1",
-                "contract": "linear2",
             },
-        ),
-        *under(
-            "memory_attention.layers.{i}.self_attention",
-            "memory_attention.layers.{i}.self_attn",
-            _HF_ATTENTION,
-        ),
-        *under(
-            "memory_attention.layers.{i}.cross_attention",
-            "memory_attention.layers.{i}.cross_attn_image",
-            _HF_ATTENTION,
         ),
         *_perceptron("pointer_head", "object_pointer_proj", 3),
         *rows(
