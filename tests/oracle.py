@@ -19,6 +19,8 @@ from keepsight.nn.vit import VitConfig
 from keepsight.weights.keys_meta import META
 
 IMAGE_SIZE = 128
+MASK = np.zeros((90, 120), dtype=np.bool_)  # a patch of a frame of `moving_texture`
+MASK[30:60, 20:50] = True
 TINY_ENCODER = HieraConfig(
     width=16, heads=1, stages=(1, 2, 3, 1), global_blocks=(4,), background=(7, 7), windows=(8, 4, 4, 2)
 )
@@ -205,21 +207,29 @@ SAM3_ENCODER = VitConfig(
 )
 
 
+def sam3_vision_config(encoder: VitConfig, image_size: int, width: int = 256) -> Any:
+    """Our numbers of SAM 3's image encoder as transformers writes them."""
+    import transformers
+
+    trunk = transformers.Sam3ViTConfig(
+        hidden_size=encoder.width,
+        intermediate_size=encoder.ffn,
+        num_hidden_layers=encoder.layers,
+        num_attention_heads=encoder.heads,
+        image_size=image_size,
+        patch_size=encoder.patch,
+        window_size=encoder.window,
+        global_attn_indexes=list(encoder.global_layers),
+        pretrain_image_size=encoder.patch * encoder.pretrained_grid,
+    )
+    return transformers.Sam3VisionConfig(backbone_config=trunk, fpn_hidden_size=width)
+
+
 def sam3_model(folder: Path) -> Any:
     """transformers' port of SAM 3's tracker with a small image encoder; its grid has 8 cells of 14 pixels."""
     import transformers
 
-    trunk = transformers.Sam3ViTConfig(
-        hidden_size=SAM3_ENCODER.width,
-        intermediate_size=SAM3_ENCODER.ffn,
-        num_hidden_layers=SAM3_ENCODER.layers,
-        num_attention_heads=SAM3_ENCODER.heads,
-        image_size=SAM3_SIZE,
-        window_size=SAM3_ENCODER.window,
-        global_attn_indexes=list(SAM3_ENCODER.global_layers),
-        pretrain_image_size=SAM3_ENCODER.patch * SAM3_ENCODER.pretrained_grid,
-    )
     config = transformers.Sam3TrackerVideoConfig(
-        vision_config=transformers.Sam3VisionConfig(backbone_config=trunk), image_size=SAM3_SIZE
+        vision_config=sam3_vision_config(SAM3_ENCODER, SAM3_SIZE), image_size=SAM3_SIZE
     )
     return saved_model(transformers.Sam3TrackerVideoModel, config, folder, presence=1.0)

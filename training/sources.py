@@ -188,7 +188,7 @@ def labelled_tracklets(root: Path, labels: Path) -> list[Tracklet]:
         firsts = [decoded(codes[0]) for codes in entry["objects"]]
         for first, codes in zip(firsts, entry["objects"], strict=True):
             found = codes.index(None) if None in codes else len(codes)
-            regions = [decoded(code) for code in codes[: min(found, len(frames))]]
+            regions = [first, *(decoded(code) for code in codes[1 : min(found, len(frames))])]
             if len(regions) > 1:
                 tracklets.append(Tracklet(frames[: len(regions)], regions, is_whole(first, firsts)))
     return tracklets

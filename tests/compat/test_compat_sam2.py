@@ -22,6 +22,7 @@ from keepsight.nn.sam2 import Sam2
 from keepsight.video import open_source
 from keepsight.weights.save import save_network
 from tests.oracle import (
+    MASK,
     float32_memory,
     meta_predictor,
     moving_texture,
@@ -38,8 +39,6 @@ FRAMES = 17
 TOLERANCE = 2e-5
 ABSENT = -1024
 BOX = [20, 20, 70, 80]
-MASK = np.zeros((90, 120), dtype=np.bool_)
-MASK[30:60, 20:50] = True
 BEDROOM = Path(__file__).parents[3] / "shared/data/videos/bedroom.mp4"
 
 Output = tuple[int, list[Any], Tensor]

@@ -5,81 +5,37 @@ import torch
 from torch import nn
 
 from keepsight.nn.vit import VitConfig, VitEncoder
+from keepsight.weights.keys_transformers import TRANSFORMERS
+from tests.oracle import SAM3_ENCODER, sam3_vision_config
 
 WIDTH = 32
-TINY = VitConfig(
-    width=64, layers=4, heads=4, ffn=96, patch=14, window=4, global_layers=(1, 3), pretrained_grid=3
-)
-LEVEL_PARTS = {"project": "proj1", "smooth": "proj2"}
-BLOCK_PARTS = {
-    "norm1": "layer_norm1",
-    "norm2": "layer_norm2",
-    "attention.query": "attention.q_proj",
-    "attention.key": "attention.k_proj",
-    "attention.value": "attention.v_proj",
-    "attention.out": "attention.o_proj",
-    "mlp.layers.0": "mlp.fc1",
-    "mlp.layers.1": "mlp.fc2",
-}
 
 
 def reference(config: VitConfig, size: int) -> nn.Module:
     """transformers' encoder of the same numbers, random."""
-    from transformers import Sam3VisionConfig, Sam3ViTConfig
     from transformers.models.sam3.modeling_sam3 import Sam3VisionModel
 
-    backbone = Sam3ViTConfig(
-        hidden_size=config.width,
-        intermediate_size=config.ffn,
-        num_hidden_layers=config.layers,
-        num_attention_heads=config.heads,
-        image_size=size,
-        patch_size=config.patch,
-        window_size=config.window,
-        global_attn_indexes=list(config.global_layers),
-        pretrain_image_size=config.patch * config.pretrained_grid,
-    )
     torch.manual_seed(0)
-    model: nn.Module = Sam3VisionModel(
-        Sam3VisionConfig(backbone_config=backbone, fpn_hidden_size=WIDTH)
-    ).eval()
+    model: nn.Module = Sam3VisionModel(sam3_vision_config(config, size, WIDTH)).eval()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.normal_(std=0.15)
     return model
 
 
-def theirs(config: VitConfig) -> dict[str, str]:
-    """transformers' name of each of our modules."""
-    names = {"patches": "backbone.embeddings.patch_embeddings.projection", "norm": "backbone.layer_norm"}
-    for i in range(config.layers):
-        names |= {f"blocks.{i}.{a}": f"backbone.layers.{i}.{b}" for a, b in BLOCK_PARTS.items()}
-    for level, doublings in enumerate((2, 1, 0)):
-        names |= {f"levels.{level}.{a}": f"neck.fpn_layers.{level}.{b}" for a, b in LEVEL_PARTS.items()}
-        for i in range(doublings):
-            names[f"levels.{level}.enlarge.{i}"] = f"neck.fpn_layers.{level}.scale_layers.{2 * i}"
-    return names
-
-
 def ours_like(model: nn.Module, config: VitConfig) -> VitEncoder:
     encoder = VitEncoder(config, WIDTH).eval()
-    state = model.state_dict()
-    names = theirs(config)
-    weights = {}
-    for key in encoder.state_dict():
-        module, _, kind = key.rpartition(".")
-        if key == "position":
-            weights[key] = state["backbone.embeddings.position_embeddings"][0]
-        else:
-            weights[key] = state[f"{names[module]}.{kind}"]
-    encoder.load_state_dict(weights)
+    theirs = {f"vision_encoder.{name}": tensor for name, tensor in model.state_dict().items()}
+    like = {f"image_encoder.{name}": tensor for name, tensor in encoder.state_dict().items()}
+    weights = TRANSFORMERS.convert(theirs, like)
+    encoder.load_state_dict({name.removeprefix("image_encoder."): x for name, x in weights.items()})
     return encoder
 
 
 @pytest.mark.parametrize("cells", [8, 12])
 def test_it_is_the_encoder_of_transformers(cells: int) -> None:
-    model = reference(TINY, 14 * cells)
-    encoder = ours_like(model, TINY)
+    model = reference(SAM3_ENCODER, 14 * cells)
+    encoder = ours_like(model, SAM3_ENCODER)
     pixels = torch.randn(2, 3, 14 * cells, 14 * cells)
     with torch.inference_mode():
         found = encoder(pixels)
@@ -91,7 +47,7 @@ def test_it_is_the_encoder_of_transformers(cells: int) -> None:
 
 def test_a_size_that_does_not_fit_is_refused() -> None:
     with pytest.raises(ValueError, match="multiples of 56, got 70"):
-        VitEncoder(TINY, WIDTH)(torch.zeros(1, 3, 70, 70))
+        VitEncoder(SAM3_ENCODER, WIDTH)(torch.zeros(1, 3, 70, 70))
 
 
 def test_sam3s_own_numbers_give_its_sizes() -> None:

@@ -18,6 +18,7 @@ from keepsight.nn.sam2 import Sam2
 from keepsight.session import Session
 from keepsight.types import Box, FrameResult, Mask, Points
 from tests.oracle import (
+    MASK,
     float32_memory,
     meta_predictor,
     moving_texture,
@@ -32,8 +33,6 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:sam2", "ignore::Dep
 
 FRAMES = 20
 TOLERANCE = 2e-4
-MASK = np.zeros((90, 120), dtype=np.bool_)
-MASK[30:60, 20:50] = True
 
 Logits = dict[int, dict[int, npt.NDArray[np.float32]]]
 

@@ -13,24 +13,21 @@ from keepsight.nn.io import VideoNetwork
 __all__ = ["POLICIES", "LatestPolicy", "Sam2LongPolicy", "SamuraiPolicy", "make_policy"]
 
 
-def _latest(network: VideoNetwork | None) -> LatestPolicy:
-    return LatestPolicy() if network is None else LatestPolicy(max_conditioning=network.max_conditioning)
+def _recalled(network: VideoNetwork | None) -> int | None:
+    """How many prompted frames the network should be shown."""
+    return None if network is None else network.max_conditioning
 
 
 def _samurai(network: VideoNetwork | None) -> SamuraiPolicy:
     if network is None:
         return SamuraiPolicy()
-    return SamuraiPolicy(kf_score_weight=network.motion_weight, max_conditioning=network.max_conditioning)
-
-
-def _sam2long(network: VideoNetwork | None) -> Sam2LongPolicy:
-    return Sam2LongPolicy() if network is None else Sam2LongPolicy(max_conditioning=network.max_conditioning)
+    return SamuraiPolicy(kf_score_weight=network.motion_weight, max_conditioning=_recalled(network))
 
 
 POLICIES: dict[str, Callable[[VideoNetwork | None], MemoryPolicy[Any]]] = {
-    "sam2": _latest,
+    "sam2": lambda network: LatestPolicy(max_conditioning=_recalled(network)),
     "samurai": _samurai,
-    "sam2long": _sam2long,
+    "sam2long": lambda network: Sam2LongPolicy(max_conditioning=_recalled(network)),
 }
 
 
