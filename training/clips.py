@@ -188,15 +188,37 @@ def background_frames(random: np.random.Generator, sources: Sources, length: int
 
 def passer_by(random: np.random.Generator, sources: Sources, target: Path) -> Layer:
     """Something large that passes in front of the object and hides it for a while."""
-    length = len(target.scale)
-    when = random.uniform(0.5, length - 0.5)
-    pace = random.uniform(0.3, 1.0)
+    when = random.uniform(0.5, len(target.scale) - 0.5)
+    path = passing(random, target, when, random.uniform(0.3, 1.0), random.uniform(1.1, 1.9))
+    return Layer(random_cutout(random, sources), path, PASSER)
+
+
+def curtain(random: np.random.Generator, sources: Sources, target: Path) -> Layer:
+    """Something that hides a part of the object at first and then lets the whole come into view."""
+    path = passing(
+        random, target, random.uniform(-1.5, -0.2), random.uniform(0.1, 0.4), random.uniform(0.6, 1.2)
+    )
+    return Layer(random_cutout(random, sources), path, PASSER)
+
+
+def close_twin(random: np.random.Generator, target: Layer) -> Layer:
+    """Something that looks like the object and comes close to it."""
+    image = recolour(random, target.cutout.image, 0.3 * random.random())
+    alpha = target.cutout.alpha
+    if random.random() < 0.5:
+        image, alpha = image[:, ::-1], alpha[:, ::-1]
+    when = random.uniform(0.5, len(target.path.scale) - 0.5)
+    path = passing(random, target.path, when, random.uniform(0.1, 0.5), random.uniform(0.8, 1.2))
+    return Layer(Cutout(image, alpha), path, PASSER)
+
+
+def passing(random: np.random.Generator, target: Path, when: float, pace: float, scale: float) -> Path:
+    """A path that meets another at frame `when`; `pace` and `scale` are in units of that one's size."""
     way = random.uniform(0, 2 * np.pi)
-    along = ((np.arange(length) - when) * pace)[:, None] * [np.cos(way), np.sin(way)]
-    scale = target.scale * np.float32(random.uniform(1.1, 1.9))
-    center = (target.center + along * scale[:, None]).astype(np.float32)
-    hider = replace(target, center=center, scale=scale, angle=target.angle * 0)
-    return Layer(random_cutout(random, sources), hider, PASSER)
+    along = ((np.arange(len(target.scale)) - when) * pace)[:, None] * [np.cos(way), np.sin(way)]
+    size = target.scale * np.float32(scale)
+    center = (target.center + along * size[:, None]).astype(np.float32)
+    return replace(target, center=center, scale=size, angle=target.angle * 0)
 
 
 def make_layers(random: np.random.Generator, sources: Sources, length: int, has_target: bool) -> list[Layer]:
@@ -238,6 +260,10 @@ def random_layers(
         layers.insert(at, Layer(random_cutout(random, sources), ridden, 0))
     if random.random() < 0.2:
         layers.append(passer_by(random, sources, path))
+    if random.random() < 0.15:
+        layers.append(curtain(random, sources, path))
+    if random.random() < 0.2:
+        layers.insert(int(random.integers(0, len(layers) + 1)), close_twin(random, target))
     return layers
 
 

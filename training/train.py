@@ -34,7 +34,7 @@ __all__ = ["Recipe", "average_model", "main"]
 STATE_FILE = "state.pt"
 # Frames of a clip until so much of the run is done.
 FROM_SCRATCH = ((0.12, 2), (0.5, 3), (0.85, 4), (1.0, 5))
-FROM_TRAINED = ((0.25, 3), (0.4, 4), (0.55, 5), (0.75, 6), (1.0, 8))
+FROM_TRAINED = ((0.15, 4), (0.4, 6), (0.65, 8), (1.0, 12))
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,7 @@ class Recipe:
     minutes: float | None = None  # when given, the run is as long as this rather than `steps`
     half: bool = False  # whether products are computed in bfloat16
     lengths: tuple[tuple[float, int], ...] = FROM_SCRATCH
+    longest: int = PoolShape().length  # frames of the clips there are
     taught: float = 0.2  # until so much is done, true masks are remembered less and less often
 
     def progress(self, step: int, seconds: float) -> float:
@@ -64,7 +65,7 @@ class Recipe:
         """Few frames with true memories at first, more frames with its own at last."""
         teacher = max(0.1, 1 - progress / self.taught) if self.taught else 0.1
         length = next((length for end, length in self.lengths if progress < end), self.lengths[-1][1])
-        return Schedule(length, teacher)
+        return Schedule(min(length, self.longest), teacher)
 
     def rate(self, step: int, progress: float) -> float:
         """Learning rate: a short rise, then half a cosine to a hundredth."""
@@ -208,10 +209,10 @@ def take_step(run: Run, recipe: Recipe, pool: ClipPool) -> dict[str, float]:
 
 
 @contextlib.contextmanager
-def clip_maker(pool: ClipPool, data: Path, labels: Path, seed: int) -> Iterator[subprocess.Popen[bytes]]:
+def clip_maker(pool: ClipPool, options: argparse.Namespace) -> Iterator[subprocess.Popen[bytes]]:
     """Runs `training.pool` beside the training."""
-    shape = pool.shape._asdict()
-    values = {"folder": pool.folder, "data": data, "labels": labels, "seed": seed, **shape}
+    values = {name: getattr(options, name) for name in ("data", "labels", "rate")}
+    values |= {"folder": pool.folder, "seed": options.seed + pool.shape.size, **pool.shape._asdict()}
     options = [text for name, value in values.items() for text in (f"--{name}", str(value))]
     process = subprocess.Popen([sys.executable, "-m", "training.pool", *options])
     try:
@@ -262,7 +263,7 @@ def train_stage(recipe: Recipe, shape: PoolShape, until: float, options: argpars
         if recipe.progress(stored["step"], stored["seconds"]) >= until:
             return
     pool = ClipPool(options.out / f"pool{shape.size}", shape)
-    with clip_maker(pool, options.data, options.labels, options.seed + shape.size) as maker:
+    with clip_maker(pool, options) as maker:
         while pool.written < options.first_clips:
             if maker.poll() is not None:
                 raise SystemExit("The process that makes clips stopped; it says above why.")
@@ -283,6 +284,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data/train"))
     parser.add_argument("--labels", type=Path, default=Path("training/runs/labels"))
     parser.add_argument("--capacity", type=int, default=1800, help="clips kept in each pool")
+    parser.add_argument("--length", type=int, default=PoolShape().length, help="frames of a clip")
+    parser.add_argument("--rate", type=float, default=2.0, help="clips a second once half of a pool is full")
     parser.add_argument("--size", type=int, default=256, help="side of the clips at first")
     parser.add_argument("--fine-size", type=int, default=320, help="side of the clips at last")
     parser.add_argument("--fine-from", type=float, default=0.8, help="how much of the run is done by then")
@@ -309,11 +312,12 @@ def main() -> None:
         minutes=options.minutes,
         learning_rate=options.learning_rate,
         half=options.bfloat16,
+        longest=options.length,
     )
     if options.trained is not None:
         recipe = replace(recipe, lengths=FROM_TRAINED, taught=0.0)
     for size, until in ((options.size, options.fine_from), (options.fine_size, 1.0)):
-        train_stage(recipe, PoolShape(options.capacity, PoolShape().length, size), until, options)
+        train_stage(recipe, PoolShape(options.capacity, options.length, size), until, options)
 
 
 if __name__ == "__main__":

@@ -43,16 +43,18 @@ class Memory:
     pointers: list[Tensor] = field(default_factory=list)  # (B, C)
 
     def recall(self, random: np.random.Generator) -> MemoryBatch:
-        """All entries, their ages spread at random so that every age is learned from short clips."""
-        recent = len(self.maps) - 1
+        """The entries in reach, their ages spread at random so that every age is learned from short clips."""
+        maps = [self.maps[0], *self.maps[1:][-OLDEST:]]
+        recent = len(maps) - 1
         ages = [0]
         if recent:
             older = random.choice(np.arange(2, OLDEST + 1), recent - 1, replace=False)
             ages += [*sorted(map(int, older), reverse=True), 1]
-        batch, device = len(self.maps[0]), self.maps[0].device
-        distances = [max(int(np.exp(random.uniform(0, 5))), recent + 1), *range(recent, 0, -1)]
+        batch, device = len(maps[0]), maps[0].device
+        past = len(self.pointers) - 1
+        distances = [max(int(np.exp(random.uniform(0, 5))), past + 1), *range(past, 0, -1)]
         return MemoryBatch(
-            torch.stack(self.maps, dim=1),
+            torch.stack(maps, dim=1),
             torch.tensor(ages, device=device).expand(batch, -1),
             torch.stack(self.pointers, dim=1),
             torch.tensor(distances, dtype=torch.float32, device=device).expand(batch, -1),

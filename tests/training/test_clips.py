@@ -9,7 +9,17 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco
 
-from training.clips import LARGEST_PROMPT, SMALLEST_PROMPT, make_clip, passer_by, real_frames
+from training.clips import (
+    LARGEST_PROMPT,
+    SMALLEST_PROMPT,
+    Layer,
+    close_twin,
+    curtain,
+    make_clip,
+    passer_by,
+    real_frames,
+    textured_blob,
+)
 from training.paths import random_path
 from training.sources import (
     Photo,
@@ -177,3 +187,24 @@ def test_a_passer_by_hides_the_object_and_moves_on(sources: Sources) -> None:
         assert (passer.path.scale > target.scale).all()
         hidden.append(int(away.argmin()))
     assert len(set(hidden)) > 3
+
+
+def test_a_curtain_covers_a_part_at_first_and_then_lets_it_come_into_view(sources: Sources) -> None:
+    for seed in range(12):
+        random = np.random.default_rng(seed)
+        target = random_path(random, 9, 0.3, 0.2)
+        path = curtain(random, sources, target).path
+        away = np.linalg.norm(path.center - target.center, axis=1) / path.scale
+        assert (np.diff(away) > 0).all()
+        assert away[0] < 0.65
+
+
+def test_a_close_twin_looks_like_the_object_and_meets_it(sources: Sources) -> None:
+    for seed in range(12):
+        random = np.random.default_rng(seed)
+        target = Layer(textured_blob(random, sources), random_path(random, 9, 0.3, 0.2), 0)
+        twin = close_twin(random, target)
+        away = np.linalg.norm(twin.path.center - target.path.center, axis=1) / twin.path.scale
+        assert away.min() < 0.3
+        assert twin.group != target.group
+        assert twin.cutout.alpha.sum() == target.cutout.alpha.sum()

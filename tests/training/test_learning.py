@@ -228,8 +228,9 @@ def test_a_run_may_go_on_from_exported_weights(tmp_path: Path, monkeypatch: pyte
     for name, value in trainable(run.model).items():
         torch.testing.assert_close(value, weights[name].half().float(), msg=name)
     assert all(float(mean.abs().max()) == 0 and float(std.min()) == 1 for mean, std in run.scale)
-    assert recipe.schedule(0.0) == Schedule(3, 0.1)
-    assert take_step(run, recipe, pool)["frames"] == 3
+    assert recipe.schedule(0.0) == Schedule(4, 0.1)
+    assert recipe.schedule(1.0) == Schedule(8, 0.1)
+    assert take_step(run, recipe, pool)["frames"] == 4
 
 
 def test_weights_of_something_else_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
