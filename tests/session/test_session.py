@@ -1,5 +1,6 @@
 """Sessions on a toy network: objects are independent, corrections hold, memory is bounded."""
 
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -8,9 +9,11 @@ import torch
 from PIL import Image
 
 from keepsight.errors import PromptError, SourceError, UnknownObjectError, UsageError
-from keepsight.session import Session
-from keepsight.types import Box, Mask, Points, Prompt
-from tests.toy import COLOURS, ToyNetwork, blob_frame, centre, click, equal, overlap, same
+from keepsight.nn.io import ImageFeatures, MaskCandidates, MemoryBatch, PromptBatch
+from keepsight.session import PreparedFrame, Session
+from keepsight.transforms import image_to_input
+from keepsight.types import Box, Frame, Mask, Points, Prompt
+from tests.toy import COLOURS, SIZE, ToyNetwork, blob_frame, centre, click, equal, overlap, same
 
 
 def test_follows_objects_and_says_when_one_is_gone() -> None:
@@ -220,3 +223,83 @@ def test_logits_come_on_demand_and_thresholds_cut_them() -> None:
     assert kept.logits.dtype == np.float32
     np.testing.assert_array_equal(kept.mask, kept.logits > 5.0)
     assert len(COLOURS) == 3
+
+
+class _Counting(ToyNetwork):
+    """Counts how often an image is encoded and notes what was fed back to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoded = 0
+        self.fed_back: list[bool] = []
+        self.recalled: list[bool] = []
+
+    def encode_image(self, pixels: torch.Tensor) -> ImageFeatures:
+        self.encoded += 1
+        return super().encode_image(pixels)
+
+    def segment(
+        self,
+        features: ImageFeatures,
+        memory: MemoryBatch | None,
+        prompts: PromptBatch | None,
+        *,
+        multimask: bool,
+        presence_threshold: float = 0.0,
+    ) -> MaskCandidates:
+        self.fed_back.append(prompts is not None and prompts.mask_logits is not None)
+        self.recalled.append(memory is not None)
+        return super().segment(
+            features, memory, prompts, multimask=multimask, presence_threshold=presence_threshold
+        )
+
+
+def test_clicks_on_one_frame_encode_it_once_and_another_frame_anew() -> None:
+    network = _Counting()
+    session = Session(network)
+    session.step(blob_frame(0), click(1))
+    session.prompt({1: Points([(40, 40)], [0])})
+    state = session.snapshot()
+    session.restore(state, frame=Frame(0, None, blob_frame(0)))
+    session.prompt({1: Points([(41, 40)], [0])})
+    assert network.encoded == 1
+    session.restore(state, frame=Frame(0, None, blob_frame(3)))
+    session.prompt({1: Points([(41, 40)], [0])})
+    assert network.encoded == 2
+
+
+def test_without_feedback_an_answer_is_made_from_what_was_said_and_memory_where_tracking_came_by() -> None:
+    network = _Counting()
+    session = Session(network)
+    session.step(blob_frame(0), click(1))
+    session.prompt({1: Points([(40, 40)], [0])}, feedback=False)
+    assert network.fed_back == [False, False]
+    session.prompt({1: Points([(40, 40)], [0])})
+    assert network.fed_back[-1]
+    session.step(blob_frame(1))
+    for _ in range(2):
+        session.prompt({1: click(1, 1)[1]}, replace=True, feedback=False)
+        assert (network.fed_back[-1], network.recalled[-1]) == (False, True)
+
+
+def test_prepared_frames_are_tracked_like_the_pictures_they_were_made_from() -> None:
+    network = ToyNetwork()
+    plain, prepared = Session(network, keep_logits=True), Session(network, keep_logits=True)
+    for index in range(6):
+        picture = np.ascontiguousarray(np.array(Image.fromarray(blob_frame(index)).resize((SIZE, SIZE))))
+        pixels = image_to_input(picture, network.input_spec, network.device)
+        said = {1: Points([(16 / 80 * SIZE, 10 / 48 * SIZE)])} if index == 0 else None
+        expected = plain.step(picture, said)
+        found = prepared.step(PreparedFrame.of(99, pixels[0]), said)
+        assert found.index == index
+        assert found.image.shape == picture.shape
+        assert not found.image.any()
+        assert np.array_equal(found[1].logits, expected[1].logits)
+        assert found[1].mask.any()
+
+
+def test_a_decoded_frame_brings_its_time() -> None:
+    session = Session(ToyNetwork())
+    assert session.step(Frame(7, Fraction(1, 3), blob_frame(0))).time == Fraction(1, 3)
+    assert session.step(Frame(7, Fraction(1, 3), blob_frame(0)), time=Fraction(2)).time == 2
+    assert session.result().index == 1

@@ -257,6 +257,31 @@ def test_states_are_few_and_go_to_disk_past_a_bound() -> None:
     assert same(after_disk, session.step(FRAMES[1]))
 
 
+def test_passes_of_one_frame_keep_as_few_states_as_one_pass() -> None:
+    with tracker() as video, tracker() as other:
+        for each in (video, other):
+            each.prompt(0, 1, points=[centre(1, 0)])
+        expected = list(video.propagate())
+        found = [next(iter(other.propagate(index, index + 1))) for index in range(LENGTH)]
+        assert all_same(found, expected)
+        kept, wanted = ([f in each._book.archive for f in range(LENGTH)] for each in (other, video))
+        assert sum(kept) <= sum(wanted) + 1
+        backward = [next(iter(other.propagate(i, i - 1, reverse=True))) for i in range(LENGTH - 1, -1, -1)]
+        assert all_same(backward, list(video.propagate(LENGTH - 1, reverse=True)))
+
+
+def test_the_network_s_own_answers_are_those_that_results_are_made_from() -> None:
+    with tracker(keep_logits=True) as video:
+        video.prompt(3, 1, points=[centre(1, 3)])
+        assert set(video.answers(3)) == {1}
+        assert video.answers(4) == {}
+        for result in video.propagate(3, 6):
+            answer = video.answers(result.index)[1]
+            assert answer.logits.shape == (1, 16, 16)
+            assert (answer.presence > 0) == (result[1].presence > 0.5)
+            assert answer.frame == result.index
+
+
 def test_bad_calls_are_refused_before_work_starts() -> None:
     with tracker() as video:
         with pytest.raises(UsageError, match="prompt first"):

@@ -119,6 +119,10 @@ class StateArchive:
         self._thin()
         self._spill()
 
+    def unpin(self, frame: int) -> None:
+        """Lets a pinned state go once others come, like any other."""
+        self._pinned.discard(frame)
+
     def _stays(self, frame: int) -> bool:
         return frame in self._pinned or frame % self._spacing == 0
 

@@ -1,7 +1,7 @@
 """What was said of each object of a video, and the tracks that follow from it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy.typing as npt
@@ -10,10 +10,12 @@ from keepsight.api.archive import StateArchive
 from keepsight.errors import PromptError
 from keepsight.memory.bank import MemoryBank, MemoryEntry
 from keepsight.memory.policy import MemoryPolicy
-from keepsight.session.state import Prompted, Track
+from keepsight.session.state import Prompted, SessionState, Track
 from keepsight.types import Box, Mask, Points, Prompt
 
-__all__ = ["Notebook", "Said", "Subject", "prompt_of"]
+__all__ = ["BACKWARD", "FORWARD", "NOT_TRACKED", "Notebook", "Said", "Subject", "prompt_of"]
+
+NOT_TRACKED, FORWARD, BACKWARD = 0, 1, 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +69,39 @@ class Notebook:
     def empty(cls) -> "Notebook":
         """Of a video of which nothing was said."""
         return cls({}, {}, StateArchive(), b"")
+
+    def is_prompted(self, frame: int) -> bool:
+        """Whether something was said of any object on a frame."""
+        return any(frame in subject.said for subject in self.subjects.values())
+
+    def way(self, frame: int) -> int:
+        """How a frame was last tracked: FORWARD, BACKWARD or NOT_TRACKED."""
+        return self.direction[frame] if 0 <= frame < len(self.direction) else NOT_TRACKED
+
+    def marked(self, frame: int, way: int) -> "Notebook":
+        """The same after a frame was tracked."""
+        marks = bytearray(self.direction.ljust(frame + 1, b"\0"))
+        marks[frame] = way
+        return replace(self, direction=bytes(marks))
+
+    def living(self, state: SessionState[Any], frame: int) -> SessionState[Any]:
+        """A kept state without objects that were removed since, even if their id was given again."""
+        births, subjects = self.births[frame], self.subjects
+        alive = {
+            i: t for i, t in state.tracks.items() if i in subjects and births.get(i) is subjects[i].birth
+        }
+        return state.with_tracks(alive)
+
+    def informed(self, policy: MemoryPolicy[Any], state: SessionState[Any]) -> SessionState[Any]:
+        """A state that knows of every prompt given so far."""
+        tracks = {}
+        for i, subject in self.subjects.items():
+            track = state.tracks.get(i)
+            if track is None:
+                tracks[i] = subject.fresh(policy, state.index or 0, forward=state.forward)
+            else:
+                tracks[i] = subject.informed(policy, track)
+        return state.with_tracks(tracks)
 
 
 def prompt_of(

@@ -1,7 +1,7 @@
 """A tracker over a video that can be walked at will: annotate, correct, go back."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -9,19 +9,18 @@ from typing import Any
 import numpy.typing as npt
 
 from keepsight.api.models import ModelLike, loaded
-from keepsight.api.notebook import Notebook, Said, Subject, prompt_of
+from keepsight.api.notebook import BACKWARD, FORWARD, Notebook, Said, Subject, prompt_of
 from keepsight.errors import FrameIndexError, PromptError, SourceError, UnknownObjectError, UsageError
 from keepsight.memory import make_policy
 from keepsight.memory.policy import MemoryPolicy
 from keepsight.session import Session, SessionState
-from keepsight.session.state import Track
+from keepsight.session.state import Answer, Track
 from keepsight.types import Box, Frame, FrameResult, Mask, Points
 from keepsight.video import Source, SourceInfo, open_source
 
 __all__ = ["VideoTracker"]
 
 UNDO_DEPTH = 50
-NOT_TRACKED, FORWARD, BACKWARD = 0, 1, 2
 
 
 class VideoTracker:
@@ -125,6 +124,18 @@ class VideoTracker:
         self._session.restore(self._state_at(frame), frame=picture)
         return self._session.result()
 
+    def answers(self, frame: int) -> Mapping[int, Answer]:
+        """What the network itself said on a frame: mask logits at its own resolution and presence logits.
+
+        Returns:
+            By object id; the objects that `result` has. Nothing is rendered.
+
+        Raises:
+            FrameIndexError: there is no such frame, if it takes tracking anew to tell.
+        """
+        tracks = self._state_at(frame).tracks
+        return {i: track.answer for i, track in tracks.items() if track.answer.frame == frame}
+
     def prompt(
         self,
         frame: int,
@@ -135,6 +146,7 @@ class VideoTracker:
         box: Box | tuple[float, float, float, float] | None = None,
         mask: npt.ArrayLike | Mask | None = None,
         replace: bool = False,
+        feedback: bool = True,
     ) -> FrameResult:
         """Says which object is meant, or corrects what was found.
 
@@ -150,6 +162,7 @@ class VideoTracker:
             box: (x1, y1, x2, y2) in pixels, or `Box`; may come together with points.
             mask: (H, W) of the frame's size, or `Mask`; stands alone.
             replace: forget earlier clicks on this object and frame, rather than add to them.
+            feedback: build on the mask answered here before; False for interfaces that do not.
 
         Returns:
             The frame's result at once, with every object that is known on it.
@@ -161,7 +174,7 @@ class VideoTracker:
         prompt = prompt_of(points, labels, box, mask)
         picture = self._source.read(frame)
         self._session.restore(self._state_at(frame), frame=picture)
-        result = self._session.prompt({object_id: prompt}, replace=replace)
+        result = self._session.prompt({object_id: prompt}, replace=replace, feedback=feedback)
         self._remember()
         self._note_prompt(frame, object_id)
         return result
@@ -196,7 +209,7 @@ class VideoTracker:
         if said:
             subjects[object_id] = replace(subject, said=MappingProxyType(said))
         self._book = replace(self._book, subjects=subjects)
-        state = self._unanswered(self._up_to_date(state), object_id, picture)
+        state = self._unanswered(self._book.informed(self._policy, state), object_id, picture)
         self._session.restore(state, frame=picture)
         self._keep(state, pinned=True)
         return self._session.result()
@@ -253,6 +266,9 @@ class VideoTracker:
 
     def _propagate(self, start: int, stop: int | None, *, reverse: bool) -> Iterator[FrameResult]:
         state, subjects = self._state_before(start, reverse=reverse), self._book.subjects
+        way = BACKWARD if reverse else FORWARD
+        earlier = start + 1 if reverse else start - 1
+        continues = self._book.way(earlier) == way
         if reverse:
             frames = self._source.frames(0 if stop is None else stop + 1, start + 1, reverse=True)
         else:
@@ -264,10 +280,14 @@ class VideoTracker:
                     # A prompt was given since the last result; it counts from here on.
                     state, subjects = self._state_before(frame.index, reverse=reverse), self._book.subjects
                 self._session.restore(state)
-                result = self._session.step(frame.image, time=frame.time)
+                result = self._session.step(frame)
                 last = state = self._session.snapshot()
-                self._keep(state, pinned=frame.index == start or self._is_prompted(frame.index))
-                self._mark(frame.index, BACKWARD if reverse else FORWARD)
+                begins = frame.index == start and not continues
+                if frame.index == start and continues and not self._book.is_prompted(earlier):
+                    # The pass that ended there goes on: passes of one frame must not pin every frame.
+                    self._book.archive.unpin(earlier)
+                self._keep(state, pinned=begins or self._book.is_prompted(frame.index))
+                self._book = self._book.marked(frame.index, way)
                 yield result
         finally:
             if last is not None:
@@ -277,55 +297,35 @@ class VideoTracker:
         """The state to start a pass from: what tracking left on the frame before, and all prompts."""
         earlier = frame + 1 if reverse else frame - 1
         way = BACKWARD if reverse else FORWARD
-        if self._tracked(earlier) == way:
-            return self._up_to_date(self._recomputed(earlier))
-        return self._up_to_date(SessionState(earlier, not reverse, self._size()))
+        if self._book.way(earlier) == way:
+            return self._book.informed(self._policy, self._recomputed(earlier))
+        return self._book.informed(self._policy, SessionState(earlier, not reverse, self._size()))
 
     def _state_at(self, frame: int) -> SessionState[Any]:
         """The state on a frame: kept, computed anew, or, where nothing was tracked, empty."""
-        if frame in self._book.archive or self._tracked(frame):
-            return self._up_to_date(self._recomputed(frame))
-        return self._up_to_date(SessionState(frame, True, self._size()))
+        if frame in self._book.archive or self._book.way(frame):
+            return self._book.informed(self._policy, self._recomputed(frame))
+        return self._book.informed(self._policy, SessionState(frame, True, self._size()))
 
     def _recomputed(self, frame: int) -> SessionState[Any]:
         """The kept state of a frame, or the nearest one before it carried on to the frame."""
         archive = self._book.archive
         if frame in archive:
-            return self._living(archive.get(frame), frame)
-        way = self._tracked(frame)
+            return self._book.living(archive.get(frame), frame)
+        way = self._book.way(frame)
         step = -1 if way == BACKWARD else 1
         nearest = frame - step
-        while self._tracked(nearest) == way and nearest not in archive:
+        while self._book.way(nearest) == way and nearest not in archive:
             nearest -= step
-        if self._tracked(nearest) == way:
-            state = self._living(archive.get(nearest), nearest)
+        if self._book.way(nearest) == way:
+            state = self._book.living(archive.get(nearest), nearest)
         else:  # A pass in the other direction has overwritten what lay before; prompts are all there is.
-            state = self._up_to_date(SessionState(nearest, way == FORWARD, self._size()))
+            state = self._book.informed(self._policy, SessionState(nearest, way == FORWARD, self._size()))
         for index in range(nearest + step, frame + step, step):
             self._session.restore(state)
             self._session.step(self._source.read(index).image)
             state = self._session.snapshot()
         return state
-
-    def _living(self, state: SessionState[Any], frame: int) -> SessionState[Any]:
-        """Without tracks of objects that were removed since, even if their id was given again."""
-        births = self._book.births[frame]
-        subjects = self._book.subjects
-        alive = {
-            i: t for i, t in state.tracks.items() if i in subjects and births.get(i) is subjects[i].birth
-        }
-        return state.with_tracks(alive)
-
-    def _up_to_date(self, state: SessionState[Any]) -> SessionState[Any]:
-        """A state that knows of every prompt given so far."""
-        tracks = {}
-        for i, subject in self._book.subjects.items():
-            track = state.tracks.get(i)
-            if track is None:
-                tracks[i] = subject.fresh(self._policy, state.index or 0, forward=state.forward)
-            else:
-                tracks[i] = subject.informed(self._policy, track)
-        return state.with_tracks(tracks)
 
     def _unanswered(self, state: SessionState[Any], object_id: int, picture: Frame) -> SessionState[Any]:
         """The state on a frame as if nothing had been said there of one object."""
@@ -333,7 +333,7 @@ class VideoTracker:
         if track is None:
             return state
         if not track.answer.tracked or track.before is None:
-            return self._up_to_date(state.without(object_id))
+            return self._book.informed(self._policy, state.without(object_id))
         previous = picture.index - (1 if state.forward else -1)
         tracks = {object_id: Track(None, track.before, track.answer, track.prompted)}
         self._session.restore(SessionState(previous, state.forward, state.size).with_tracks(tracks))
@@ -374,17 +374,6 @@ class VideoTracker:
                 f"but got {object_id!r}."
             )
         return subject
-
-    def _is_prompted(self, frame: int) -> bool:
-        return any(frame in subject.said for subject in self._book.subjects.values())
-
-    def _tracked(self, frame: int) -> int:
-        return self._book.direction[frame] if 0 <= frame < len(self._book.direction) else NOT_TRACKED
-
-    def _mark(self, frame: int, way: int) -> None:
-        marks = bytearray(self._book.direction.ljust(frame + 1, b"\0"))
-        marks[frame] = way
-        self._book = replace(self._book, direction=bytes(marks))
 
     def _size(self) -> tuple[int, int]:
         return self._source.info.height, self._source.info.width

@@ -104,6 +104,7 @@ class Engine(Generic[S]):
         clicks: Mapping[int, Clicks],
         *,
         forward: bool,
+        feedback: bool = True,
     ) -> dict[int, Track[S]]:
         """Answers prompts on a frame; the answers become conditioning memory of their objects.
 
@@ -113,10 +114,14 @@ class Engine(Generic[S]):
             features: the frame.
             clicks: per object, all that has been said of it on this frame, earlier clicks included.
             forward: direction of tracking, for objects that are new.
+            feedback: whether a further prompt on a frame builds on what was answered there: that mask is fed
+                back, and memory is read where tracking came by (SAM 2's predictor). If not, each answer is
+                made anew from all that was said, and from memory only where the first of it corrected
+                tracking (transformers' port).
         """
         given = {i: c for i, c in clicks.items() if c.mask is not None}
         asked = {i: c for i, c in clicks.items() if c.mask is None}
-        found = self._adopt(features, given) | self._ask(tracks, index, features, asked)
+        found = self._adopt(features, given) | self._ask(tracks, index, features, asked, feedback=feedback)
         memories = []
         for i in clicks:
             best = int(found[i].ious[0].argmax())
@@ -124,7 +129,7 @@ class Engine(Generic[S]):
         entries = self._remember(features, memories, prompted=True)
         prompted = {}
         for i, memory in zip(clicks, memories, strict=True):
-            tracked = _corrects(tracks.get(i), index)
+            tracked = _corrects(tracks.get(i), index, feedback=feedback)
             answer = Answer(index, memory.logits, memory.iou, memory.presence, tracked)
             track = tracks.get(i)
             prompted[i] = self._conditioned(
@@ -138,16 +143,19 @@ class Engine(Generic[S]):
         index: int,
         features: ImageFeatures,
         clicks: Mapping[int, Clicks],
+        *,
+        feedback: bool,
     ) -> dict[int, MaskCandidates]:
         """Asks the mask decoder about points and boxes, with memory where an answer is corrected."""
         requests = []
         for i, click in clicks.items():
             track = tracks.get(i)
             view = None
-            if track is not None and _corrects(track, index):
+            if track is not None and _corrects(track, index, feedback=feedback):
                 state = track.after if track.before is None else track.before
                 view = self.policy.recall(state, index)[0]
-            requests.append(self._request(click, view, _earlier(track, index)))
+            earlier = _earlier(track, index) if feedback else None
+            requests.append(self._request(click, view, earlier))
         return dict(zip(clicks, self._segment(features, requests), strict=True))
 
     def _request(self, clicks: Clicks, view: MemoryView | None, earlier: Tensor | None) -> _Request:
@@ -243,9 +251,12 @@ class Engine(Generic[S]):
         return Track(before, after, prompted.answer, {**earlier, frame: prompted})
 
 
-def _corrects(track: Track[S] | None, index: int) -> bool:
+def _corrects(track: Track[S] | None, index: int, *, feedback: bool) -> bool:
     """Whether a prompt on this frame corrects what tracking found there."""
-    return track is not None and track.answer.frame == index and track.answer.tracked
+    if track is None or track.answer.frame != index:
+        return False
+    said = None if feedback else track.prompted.get(index)
+    return track.answer.tracked if said is None else said.answer.tracked
 
 
 def _earlier(track: Track[S] | None, index: int) -> Tensor | None:

@@ -15,6 +15,7 @@ from keepsight.nn.io import ImageFeatures, VideoNetwork
 from keepsight.session.clicks import Clicks
 from keepsight.session.engine import Engine
 from keepsight.session.hindsight import Hindsight
+from keepsight.session.prepared import PreparedFrame
 from keepsight.session.state import Answer, SessionState, Track
 from keepsight.transforms import logits_to_frame
 from keepsight.types import Frame, FrameResult, ImageArray, ObjectResult, Prompt
@@ -71,7 +72,7 @@ class Session:
         self._keep_logits = keep_logits
         self._threshold = mask_threshold
         self._frame: Frame | None = None
-        self._features: ImageFeatures | None = None
+        self._encoded: tuple[Frame, ImageFeatures] | None = None  # what was encoded last
 
     @property
     def object_ids(self) -> tuple[int, ...]:
@@ -87,7 +88,7 @@ class Session:
 
     def step(
         self,
-        image: ImageArray | Image.Image,
+        image: ImageArray | Image.Image | Frame,
         prompts: Mapping[int, Prompt] | None = None,
         *,
         time: Fraction | None = None,
@@ -100,7 +101,8 @@ class Session:
 
         Args:
             image: (H, W, 3) uint8 RGB array (OpenCV gives BGR: turn it round first), or a PIL image. All
-                frames of a session have one size.
+                frames of a session have one size. Of a `Frame` the picture and, unless `time` is given, the
+                time are taken; the session counts for itself.
             prompts: by object id; an id that is new starts a new object.
             time: the frame's time in seconds, handed through to the result.
 
@@ -108,23 +110,25 @@ class Session:
             SourceError: the image is no picture or not of the session's size.
             PromptError: a prompt does not fit the frame; the session is as it was before the call.
         """
-        frame = Frame(self.next_index, time, as_rgb(image, f"frame {self.next_index}"))
+        frame = _numbered(image, self.next_index, time)
         size = self._checked_size(frame.image)
         clicks = {i: Clicks.of(p, size) for i, p in _checked_ids(prompts).items()}
         with torch.inference_mode():
             tracked = {i: t for i, t in self._state.tracks.items() if i not in clicks}
-            features = self._engine.encode(frame.image) if tracked or clicks else None
+            features = self._features(frame) if tracked or clicks else None
             tracks: dict[int, Track[Any]] = dict(self._state.tracks)
             if features is not None:
                 tracks |= self._engine.advance(tracked, frame.index, features)
                 tracks = self._engine.prompt(
                     tracks, frame.index, features, clicks, forward=self._state.forward
                 )
-            self._frame, self._features = frame, features
+            self._frame = frame
             self._state = SessionState(frame.index, self._state.forward, size, {}).with_tracks(tracks)
             return self.result()
 
-    def prompt(self, prompts: Mapping[int, Prompt], *, replace: bool = False) -> FrameResult:
+    def prompt(
+        self, prompts: Mapping[int, Prompt], *, replace: bool = False, feedback: bool = True
+    ) -> FrameResult:
         """Says more about the frame handed in last, and returns its result anew.
 
         For an object already found there this is a correction: its last answer is fed back together with
@@ -133,6 +137,7 @@ class Session:
         Args:
             prompts: by object id; an id that is new starts a new object on this frame.
             replace: forget the earlier clicks of these objects on this frame, rather than add to them.
+            feedback: build on the earlier answer; False for interfaces that do not. See `Engine.prompt`.
 
         Raises:
             UsageError: no frame has been handed in yet.
@@ -145,10 +150,13 @@ class Session:
         if not replace:
             clicks = {i: self._earlier(i, index, c) for i, c in clicks.items()}
         with torch.inference_mode():
-            if self._features is None:
-                self._features = self._engine.encode(self._frame.image)
             tracks = self._engine.prompt(
-                self._state.tracks, index, self._features, clicks, forward=self._state.forward
+                self._state.tracks,
+                index,
+                self._features(self._frame),
+                clicks,
+                forward=self._state.forward,
+                feedback=feedback,
             )
             self._state = self._state.with_tracks(tracks)
             return self.result()
@@ -179,7 +187,7 @@ class Session:
         """
         if not isinstance(state, SessionState):
             raise UsageError(f"Expected a state from Session.snapshot, but got {type(state).__name__}.")
-        self._state, self._frame, self._features = state, frame, None
+        self._state, self._frame = state, frame
 
     def result(self) -> FrameResult:
         """The objects found on the frame handed in last.
@@ -233,6 +241,16 @@ class Session:
                 )
         return results
 
+    def _features(self, frame: Frame) -> ImageFeatures:
+        """The frame encoded; clicks on one frame encode it once."""
+        if self._encoded is None or not _same_picture(self._encoded[0], frame):
+            if isinstance(frame, PreparedFrame):
+                features = self._engine.network.encode_image(frame.pixels.to(self._engine.network.device))
+            else:
+                features = self._engine.encode(frame.image)
+            self._encoded = frame, features
+        return self._encoded[1]
+
     def _earlier(self, object_id: int, index: int, clicks: Clicks) -> Clicks:
         track = self._state.tracks.get(object_id)
         said = None if track is None else track.prompted.get(index)
@@ -246,6 +264,22 @@ class Session:
                 f"those before it, but got {size[1]}x{size[0]}. Resize the frames, or start a new session."
             )
         return size
+
+
+def _numbered(image: ImageArray | Image.Image | Frame, index: int, time: Fraction | None) -> Frame:
+    if isinstance(image, PreparedFrame):
+        return PreparedFrame(index, time, image.image, image.pixels)
+    if isinstance(image, Frame):
+        return Frame(index, image.time if time is None else time, as_rgb(image.image, f"frame {index}"))
+    return Frame(index, time, as_rgb(image, f"frame {index}"))
+
+
+def _same_picture(a: Frame, b: Frame) -> bool:
+    if a.index != b.index or type(a) is not type(b):
+        return False
+    if isinstance(a, PreparedFrame) and isinstance(b, PreparedFrame):
+        return a.pixels is b.pixels or torch.equal(a.pixels, b.pixels)
+    return a.image is b.image or np.array_equal(a.image, b.image)
 
 
 def _checked_ids(prompts: Mapping[int, Prompt] | None) -> Mapping[int, Prompt]:
