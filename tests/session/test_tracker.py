@@ -18,7 +18,7 @@ from keepsight.errors import (
 )
 from keepsight.session import Session
 from keepsight.types import Box, FrameResult, Mask, Points
-from tests.toy import ToyNetwork, blob_frame, centre, click, overlap, same
+from tests.toy import ToyNetwork, blob_frame, centre, click, equal, overlap, same
 
 LENGTH = 40
 FRAMES = [blob_frame(index) for index in range(LENGTH)]
@@ -268,6 +268,20 @@ def test_passes_of_one_frame_keep_as_few_states_as_one_pass() -> None:
         assert sum(kept) <= sum(wanted) + 1
         backward = [next(iter(other.propagate(i, i - 1, reverse=True))) for i in range(LENGTH - 1, -1, -1)]
         assert all_same(backward, list(video.propagate(LENGTH - 1, reverse=True)))
+
+
+def test_an_object_that_joins_later_was_not_there_when_earlier_frames_are_found_anew() -> None:
+    with tracker() as video, tracker() as alone:
+        video.prompt(0, 1, points=[centre(1, 0)])
+        for index in range(1, 9):  # passes of one frame, begun beside the prompted one
+            next(iter(video.propagate(index, index + 1)))
+        for each in (video, alone):
+            each.prompt(6, 2, points=[centre(2, 6)])
+        bank = video._state_before(7, reverse=False).tracks[2].after.bank
+        assert [entry.frame for entry in bank.recent] == []
+        together, apart = (list(each.propagate(6, 12)) for each in (video, alone))
+        for mine, wanted in zip(together, apart, strict=True):
+            assert equal(mine[2], wanted[2])
 
 
 def test_the_network_s_own_answers_are_those_that_results_are_made_from() -> None:

@@ -68,7 +68,7 @@ class StateArchive:
     """Session states by frame number.
 
     States are kept every few frames; when they become many, every other one is dropped, so that their
-    number is bounded however long the video. Pinned ones (prompted frames, ends of passes) always stay.
+    number is bounded however long the video. Pinned ones (prompted frames, starts of passes) always stay.
 
     Args:
         resident_bytes: how much tensor memory the states may hold before the oldest go to disk.
@@ -80,6 +80,7 @@ class StateArchive:
         self._states: dict[int, SessionState[Any] | _Spilled] = {}
         self._sizes: dict[int, int] = {}
         self._pinned: set[int] = set()
+        self._ends: set[int] = set()
         self._spacing = FIRST_SPACING
         self._latest: int | None = None
 
@@ -87,7 +88,8 @@ class StateArchive:
         """A second archive with the same states; they share tensors and files."""
         twin = StateArchive.__new__(StateArchive)
         twin._folder, twin._spacing = self._folder, self._spacing
-        twin._states, twin._pinned = dict(self._states), set(self._pinned)
+        twin._states = dict(self._states)
+        twin._pinned, twin._ends = set(self._pinned), set(self._ends)
         twin._latest = self._latest
         twin._sizes, twin._resident_bytes = dict(self._sizes), self._resident_bytes
         return twin
@@ -119,15 +121,19 @@ class StateArchive:
         self._thin()
         self._spill()
 
-    def unpin(self, frame: int) -> None:
-        """Lets a pinned state go once others come, like any other."""
-        self._pinned.discard(frame)
+    def hold(self, frame: int) -> None:
+        """Keeps the state at the end of a pass, until `release`."""
+        self._ends.add(frame)
+
+    def release(self, frame: int) -> None:
+        """The pass goes on: the state where it ended is kept only if it is pinned or due."""
+        self._ends.discard(frame)
 
     def _stays(self, frame: int) -> bool:
-        return frame in self._pinned or frame % self._spacing == 0
+        return frame in self._pinned or frame in self._ends or frame % self._spacing == 0
 
     def _thin(self) -> None:
-        while len(self._states) - len(self._pinned) > MOST_STATES:
+        while len(self._states) - len(self._pinned | self._ends) > MOST_STATES:
             self._spacing *= 2
             kept = {f: s for f, s in self._states.items() if self._stays(f) or f == self._latest}
             self._states = kept

@@ -16,7 +16,7 @@ from keepsight.memory.policy import MemoryPolicy
 from keepsight.session import Session, SessionState
 from keepsight.session.state import Answer, Track
 from keepsight.types import Box, Frame, FrameResult, Mask, Points
-from keepsight.video import Source, SourceInfo, open_source
+from keepsight.video import FrameSource, Source, SourceInfo, open_source
 
 __all__ = ["VideoTracker"]
 
@@ -31,7 +31,7 @@ class VideoTracker:
     remembers frames of its own direction only, so a pass gives what it would have given alone.
 
     Args:
-        source: a video file, folder, glob or list of images; not a camera.
+        source: a video file, folder, glob or list of images, or a source already open; not a camera.
         model: a catalogue name, repository id, path, or a loaded model.
         policy: name of a memory policy, or a policy object.
         device: where to load the model, if it is named.
@@ -47,7 +47,7 @@ class VideoTracker:
 
     def __init__(
         self,
-        source: Source,
+        source: "Source | FrameSource",
         *,
         model: ModelLike = "pocket",
         policy: str | MemoryPolicy[Any] = "sam2",
@@ -283,15 +283,16 @@ class VideoTracker:
                 result = self._session.step(frame)
                 last = state = self._session.snapshot()
                 begins = frame.index == start and not continues
-                if frame.index == start and continues and not self._book.is_prompted(earlier):
-                    # The pass that ended there goes on: passes of one frame must not pin every frame.
-                    self._book.archive.unpin(earlier)
+                if frame.index == start:
+                    # A pass that ended there goes on: passes of one frame must not keep every frame.
+                    self._book.archive.release(earlier)
                 self._keep(state, pinned=begins or self._book.is_prompted(frame.index))
                 self._book = self._book.marked(frame.index, way)
                 yield result
         finally:
-            if last is not None:
-                self._keep(last, pinned=True)
+            if last is not None and last.index is not None:
+                self._keep(last, pinned=False)
+                self._book.archive.hold(last.index)
 
     def _state_before(self, frame: int, *, reverse: bool) -> SessionState[Any]:
         """The state to start a pass from: what tracking left on the frame before, and all prompts."""
@@ -323,7 +324,7 @@ class VideoTracker:
             state = self._book.informed(self._policy, SessionState(nearest, way == FORWARD, self._size()))
         for index in range(nearest + step, frame + step, step):
             self._session.restore(state)
-            self._session.step(self._source.read(index).image)
+            self._session.step(self._source.read(index))
             state = self._session.snapshot()
         return state
 
@@ -337,7 +338,7 @@ class VideoTracker:
         previous = picture.index - (1 if state.forward else -1)
         tracks = {object_id: Track(None, track.before, track.answer, track.prompted)}
         self._session.restore(SessionState(previous, state.forward, state.size).with_tracks(tracks))
-        self._session.step(picture.image, time=picture.time)
+        self._session.step(picture)
         return state.with_tracks({**state.tracks, **self._session.snapshot().tracks})
 
     def _note_prompt(self, frame: int, object_id: int) -> None:

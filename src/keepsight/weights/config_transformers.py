@@ -15,7 +15,7 @@ from keepsight.nn.sam2 import SAM3_CENTRE, Sam2Config
 from keepsight.nn.vit import VitConfig
 from keepsight.weights.settings import Settings, demand_all, read_text
 
-__all__ = ["read_transformers_config"]
+__all__ = ["read_transformers_config", "transformers_config"]
 
 _VISION = "vision_config"
 _TRUNK = "vision_config.backbone_config"
@@ -103,18 +103,33 @@ def read_transformers_config(path: Path) -> Sam2Config:
         content = json.loads(read_text(path))
     except json.JSONDecodeError as error:
         raise WeightsError(f"{path} is not valid JSON ({error}). Download the repository again.") from error
-    kind = content.get("model_type") if isinstance(content, Mapping) else None
+    return transformers_config(content, str(path))
+
+
+def transformers_config(content: object, source: str) -> Sam2Config:
+    """Reads what stands in such a file.
+
+    Args:
+        content: the nested mapping.
+        source: what messages call it.
+
+    Raises:
+        WeightsError: it is not such a configuration, or describes a network that differs from ours; the
+            message names the setting, its value and what is supported.
+    """
+    values: Mapping[str, Any] = content if isinstance(content, Mapping) else {}
+    kind = values.get("model_type")
     if kind == "sam2_video":
-        return _sam2(Settings(str(path), content))
+        return _sam2(Settings(source, values))
     if kind == "sam3_video":
-        content = content.get("tracker_config", {})
+        values = values.get("tracker_config", {})
     elif kind != "sam3_tracker_video":
         raise WeightsError(
-            f"{path} was expected to describe a model of type 'sam2_video', 'sam3_tracker_video' or "
+            f"{source} was expected to describe a model of type 'sam2_video', 'sam3_tracker_video' or "
             f"'sam3_video', but has model_type {kind!r}. Use a repository of video weights such as "
             f"facebook/sam2.1-hiera-tiny."
         )
-    return _sam3(Settings(str(path), content))
+    return _sam3(Settings(source, values))
 
 
 def _sam3(settings: Settings) -> Sam2Config:

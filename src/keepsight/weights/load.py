@@ -3,7 +3,8 @@
 import hashlib
 import os
 import re
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import torch
@@ -16,10 +17,10 @@ from keepsight.weights.config_meta import read_meta_config
 from keepsight.weights.config_transformers import read_transformers_config
 from keepsight.weights.device import pick_device, pick_dtype
 from keepsight.weights.embedded import embedded_file
-from keepsight.weights.files import read_tensors
+from keepsight.weights.files import TensorFile, read_tensors
 from keepsight.weights.hub import Hub
 
-__all__ = ["load_network"]
+__all__ = ["ConfigLike", "load_network", "open_checkpoint"]
 
 ConfigLike = Sam2Config | str | os.PathLike[str] | None
 
@@ -55,10 +56,23 @@ def load_network(
     """
     place = pick_device(device)
     kind = pick_dtype(dtype, place)
+    with open_checkpoint(model, config=config, hub=hub) as (file, architecture):
+        return assemble(file, architecture, place, kind)
+
+
+@contextmanager
+def open_checkpoint(
+    model: str | os.PathLike[str], *, config: ConfigLike = None, hub: Hub | None = None
+) -> Iterator[tuple[TensorFile, Sam2Config | None]]:
+    """The tensors of a checkpoint, and its architecture where it is given or known from elsewhere.
+
+    Both are what `assemble` takes; they are valid within the block. Arguments and errors are those of
+    `load_network`.
+    """
     given = _read_config(config)
     with ExitStack() as stack:
         path, known = _locate(model, hub or Hub(), stack)
-        return assemble(read_tensors(path), given or known, place, kind)
+        yield read_tensors(path), given or known
 
 
 def _locate(model: str | os.PathLike[str], hub: Hub, stack: ExitStack) -> tuple[Path, Sam2Config | None]:

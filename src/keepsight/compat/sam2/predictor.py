@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from keepsight.api import VideoTracker
+from keepsight.compat.passes import frame_order
 from keepsight.compat.sam2.errors import NotPromptedError, UnreadableVideoError
 from keepsight.compat.sam2.state import InferenceState
 from keepsight.errors import FrameIndexError, PromptError, SourceError, UsageError
@@ -282,7 +283,12 @@ class SAM2VideoPredictor:
         start = start_frame_idx
         if start is None:
             start = min(frame for obj_id in state["obj_ids"] for frame in state.prompted_frames(obj_id))
-        order = _order(start, max_frame_num_to_track, state["num_frames"], reverse=reverse)
+        if reverse and start >= state["num_frames"]:
+            raise FrameIndexError(
+                f"Expected to start at a frame from 0 to {state['num_frames'] - 1}, but got {start}. "
+                f"Leave start_frame_idx out, or choose a number in that range."
+            )
+        order = frame_order(start, max_frame_num_to_track, state["num_frames"], reverse=reverse)
         if not order:
             return
         for result in state.tracker.propagate(start, order.stop, reverse=reverse):
@@ -309,19 +315,6 @@ class SAM2VideoPredictor:
             )
             masks = torch.where(highest, masks, masks.clamp(max=OVERLAP_LIMIT))
         return masks.to(self.device)
-
-
-def _order(start: int, most: int | None, frames: int, *, reverse: bool) -> range:
-    """The frames of a pass as Meta counts them: the first and at most `most` after it."""
-    most = frames if most is None else most
-    if not reverse:
-        return range(start, min(start + most, frames - 1) + 1)
-    if start >= frames:
-        raise FrameIndexError(
-            f"Expected to start at a frame of the video, 0 to {frames - 1}, but got {start}. "
-            f"Leave start_frame_idx out, or choose a number in that range."
-        )
-    return range(start, max(start - most, 0) - 1, -1) if start > 0 else range(0)
 
 
 def _points_and_box(points: Any, labels: Any, box: Any, scale: npt.NDArray[np.float32]) -> dict[str, Any]:
