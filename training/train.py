@@ -213,8 +213,8 @@ def clip_maker(pool: ClipPool, options: argparse.Namespace) -> Iterator[subproce
     """Runs `training.pool` beside the training."""
     values = {name: getattr(options, name) for name in ("data", "labels", "rate")}
     values |= {"folder": pool.folder, "seed": options.seed + pool.shape.size, **pool.shape._asdict()}
-    options = [text for name, value in values.items() for text in (f"--{name}", str(value))]
-    process = subprocess.Popen([sys.executable, "-m", "training.pool", *options])
+    words = [text for name, value in values.items() for text in (f"--{name}", str(value))]
+    process = subprocess.Popen([sys.executable, "-m", "training.pool", *words])
     try:
         yield process
     finally:
