@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
 LONGEST = 400  # lines
 DATA_TABLES = {"keys.py"}  # tables of data, not code, may be longer
-LIGHT = ("types", "errors", "video", "export", "evaluation")
+LIGHT = ("types", "errors", "video", "export", "store", "shapes", "evaluation")
 
 
 def python(code: str) -> subprocess.CompletedProcess[str]:

@@ -154,6 +154,15 @@ class Sam2(nn.Module):
         """How many prompted frames memory attention should be shown; None for all."""
         return self.config.max_conditioning or None
 
+    @property
+    def newest_only(self) -> slice | None:
+        """Channels of memory maps that are read of prompted frames and the newest frame only: fine keys."""
+        matching = self.config.matching
+        if matching is None or self.matching is None or not matching.fine_width:
+            return None
+        start = self.config.memory_width + self.matching.extra_width
+        return slice(start, start + 4 * matching.fine_width)
+
     def encode_image(self, pixels: Tensor) -> ImageFeatures:
         """Encodes normalised frames, (B, 3, S, S), B = 1 in tracking; see `ImageFeatures`."""
         fine, middle, embedding = self.image_encoder(pixels.to(self.dtype))

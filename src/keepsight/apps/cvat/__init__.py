@@ -1,0 +1,10 @@
+"""keepsight behind CVAT: a tracker function for Nuclio.
+
+settings.py   what a deployment chooses, by environment variables
+wire.py       requests and answers as CVAT writes them
+pictures.py   image files of every kind
+figures.py    shapes as prompts, masks as shapes
+envelope.py   what is kept of an object between two frames
+service.py    a request answered
+nuclio.py     the function
+"""
