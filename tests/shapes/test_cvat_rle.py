@@ -109,6 +109,7 @@ def test_a_view_that_is_not_contiguous_is_read_as_it_looks() -> None:
         ([1, 8, 1, 2, 4, 3], "4 x 2 pixels, 8 in all, but they hold 9"),
         ([1, 6, 1, 2, 4, 3], "but they hold 7"),
         ([2**52, 2**52, 1, 2, 4, 3], f"but they hold {2**53}"),
+        ([*[2**52] * 4096, 8, 1, 2, 4, 3], f"but they hold {2**64 + 8}"),  # 8 in 64 bits
     ],
 )
 def test_a_code_that_is_none_is_refused_with_the_reason(points: Any, said: str) -> None:

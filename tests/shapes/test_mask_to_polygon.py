@@ -178,13 +178,13 @@ def test_real_masks_come_back(tolerance: float, least: float, mean: float, verti
 
 def test_joined_parts_keep_more_of_a_real_object_behind_posts() -> None:
     kept: dict[str, list[float]] = {"largest": [], "joined": []}
-    for mask in real_masks(step=10)["libby"]:
+    for mask in real_masks(step=4)["libby"]:
         for parts, overlaps in kept.items():
             ring = pairs(mask_to_polygon(mask, parts=parts))  # type: ignore[arg-type]
             assert is_simple(ring)
             overlaps.append(iou(polygon_to_mask(ring, *mask.shape), mask))
-    assert np.mean(kept["joined"]) > 0.93
-    assert np.mean(kept["largest"]) < 0.8
+    assert np.mean(kept["joined"]) > 0.94
+    assert np.mean(kept["largest"]) < 0.75
 
 
 @pytest.mark.parametrize("tolerance", [-1, float("nan"), float("inf"), "1"])

@@ -3,7 +3,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from keepsight.errors import PromptError, UsageError
@@ -14,6 +14,7 @@ QUARTERS = st.integers(-12, 44).map(lambda n: n / 4)  # centres of pixels lie on
 
 
 @settings(max_examples=150, deadline=None)
+@example([(0, 0), (-0.25, 6.25), (6.25, -0.25)])
 @given(st.lists(st.tuples(QUARTERS, QUARTERS), min_size=3, max_size=9))
 def test_a_pixel_belongs_to_the_polygon_exactly_when_its_centre_does(points: Any) -> None:
     expected = winding(points, 7, 8)
