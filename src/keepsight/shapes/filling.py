@@ -71,6 +71,7 @@ def _crossings(
     counts = last - first
     edge = np.repeat(np.arange(len(counts)), counts)
     row = np.arange(len(edge)) + np.repeat(first - np.cumsum(counts) + counts, counts)
-    share = (row + 0.5 - top[edge, 1]) / (bottom[edge, 1] - top[edge, 1])
-    x = top[edge, 0] + share * (bottom[edge, 0] - top[edge, 0])
+    slant = bottom[edge] - top[edge]
+    # Multiplied before divided: so an edge through a centre is found there to the last bit.
+    x = top[edge, 0] + (row + 0.5 - top[edge, 1]) * slant[:, 0] / slant[:, 1]
     return row, x, np.where(up[edge], -1, 1).astype(np.int8)

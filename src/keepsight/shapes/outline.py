@@ -81,6 +81,9 @@ def joined(mask: BoolArray) -> BoolArray:
     are parts of less than 5 % of the largest one's pixels, parts farther away than the longer side of the
     largest one's box, and all beyond the 16 next largest.
     """
+    borders, _ = cv2.findContours(mask.view(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    if len(borders) == 1:  # the usual case, and quicker told than parts are numbered
+        return mask
     _, labels, facts, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
     sizes = facts[:, cv2.CC_STAT_AREA]
     ranked = [label for label in np.argsort(-sizes, kind="stable") if label > 0]

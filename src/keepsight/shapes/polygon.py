@@ -80,7 +80,7 @@ def mask_to_polygon(
             share of the length, does not spin it between keyframes. Without one it runs clockwise on the
             screen from the topmost point, of several the leftmost.
         parts: `joined` connects the parts by bridges one pixel wide, for one ring around the largest part
-            alone loses half of an object behind a post (on such a clip, DAVIS's libby, IoU 0.73 against
+            alone loses half of an object behind a post (on such a clip, DAVIS's libby, IoU 0.75 against
             0.95). Left out are parts of less than 5 % of the largest one's pixels, parts farther away than
             the longer side of its box, and all beyond the 16 next largest. `largest` keeps the part with
             the greatest area, holes counted, and nothing else.

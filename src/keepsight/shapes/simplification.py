@@ -87,14 +87,18 @@ def _flawed(ring: RingArray, arcs: _Arcs) -> BoolArray:
 
 
 def _meeting(corners: RingArray) -> IndexArray:
-    """The edges, by their first corner's index, that touch or cross others than at a shared corner."""
+    """The edges, by their first corner's index, that touch or cross others than their neighbours.
+
+    An edge folded back onto its neighbour is found too: the edge after the shorter of the two touches the
+    longer one.
+    """
     count = len(corners)
     start, end = corners, np.roll(corners, -1, axis=0)
     low, high = np.minimum(start, end), np.maximum(start, end)
     order = np.argsort(low[:, 0], kind="stable")
     # In this order the edges that may meet an edge, as far as x goes, follow it directly.
     ahead = np.searchsorted(low[order, 0], high[order, 0], side="right") - np.arange(1, count + 1)
-    found = [_folded(corners)]
+    found = [np.zeros(0, dtype=np.int64)]
     for first, last in _portions(ahead):
         portion = ahead[first:last]
         one = np.repeat(np.arange(first, last), portion)
@@ -125,11 +129,3 @@ def _same_side(start: RingArray, end: RingArray, one: RingArray, two: RingArray)
 def _turn(a: RingArray, b: RingArray, c: RingArray) -> RingArray:
     turn: RingArray = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0])
     return turn
-
-
-def _folded(corners: RingArray) -> IndexArray:
-    """The edges on either side of a corner at which the ring turns back onto itself."""
-    before, after = np.roll(corners, 1, axis=0), np.roll(corners, -1, axis=0)
-    back = ((before - corners) * (after - corners)).sum(axis=1) > 0
-    (at,) = np.nonzero(back & (_turn(before, corners, after) == 0))
-    return np.concatenate([at, (at - 1) % len(corners)])

@@ -242,6 +242,8 @@ def test_another_image_size_is_refused(function: Function) -> None:
 def test_limits_are_the_deployment_s(function: Function, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KEEPSIGHT_MAX_IMAGE_PIXELS", "9999")
     assert function({"image": png(FRAMES[0]), "shapes": [RECTANGLE]})[0] == 413
+    zigzag = {"type": "polygon", "points": [float(i % 2) for i in range(4002)]}
+    assert function({"image": png(FRAMES[0]), "shapes": [zigzag]})[0] == 413
 
 
 def test_settings_that_do_not_fit_are_told_at_the_start() -> None:

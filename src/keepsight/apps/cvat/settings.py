@@ -29,6 +29,7 @@ class Settings:
         max_image_pixels: largest image, width times height.
         max_objects: most objects in a request.
         max_points: most numbers in a shape.
+        max_vertices: most corners of a polygon.
     """
 
     model: str = "pocket"
@@ -41,6 +42,7 @@ class Settings:
     max_image_pixels: int = 64_000_000
     max_objects: int = 100
     max_points: int = 1_000_000
+    max_vertices: int = 2_000
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> "Settings":

@@ -75,7 +75,7 @@ def read_request(body: object, settings: Settings) -> Request:
             shapes[i] if i < len(shapes) else None,
             states[i] if i < len(states) else None,
             i,
-            settings.max_points,
+            settings,
         )
         for i in range(count)
     ]
@@ -114,7 +114,7 @@ def _image(text: object, most: int) -> bytes:
         ) from error
 
 
-def _item(shape: object, state: object, place: int, most: int) -> Item:
+def _item(shape: object, state: object, place: int, settings: Settings) -> Item:
     if state is not None:
         if not isinstance(state, str):
             raise UsageError(f"Expected state {place} to be a string, but got {_name(state)}.")
@@ -127,6 +127,7 @@ def _item(shape: object, state: object, place: int, most: int) -> Item:
         kind, points, bare = "rectangle", shape, True
     if kind not in KINDS:
         raise UsageError(f"Expected shape {place} to be one of {', '.join(KINDS)}, but got {kind!r}.")
+    most = 2 * settings.max_vertices if kind == "polygon" else settings.max_points
     return Item(Drawn(kind, _numbers(points, kind, place, most), bare), None)
 
 
