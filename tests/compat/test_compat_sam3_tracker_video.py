@@ -505,7 +505,7 @@ def test_the_embedded_model_and_other_policies_work_through_the_door() -> None:
     door = Door(model, processor)
     clip = moving_texture(4)
     session = door.open(clip)
-    door.say(session, 0, obj_ids=1, input_points=[[[[30, 45]]]], input_labels=[[[1]]])
+    door.say(session, 0, obj_ids=1, input_boxes=[[[12, 27, 48, 63]]])
     door.model(inference_session=session, frame_idx=0)
     found = [
         processor.post_process_masks([out.pred_masks], [[90, 120]])[0][0, 0]
