@@ -130,7 +130,7 @@ def _results(
 ) -> Iterator[FrameResult]:
     with source:
         for frame in part.frames_of(source):
-            result = session.step(frame.image, prompts.get(frame.index), time=frame.time)
+            result = session.step(frame, prompts.get(frame.index))
             more = prompter(result) if prompter is not None else None
             yield session.prompt(more) if more else result
 

@@ -1,6 +1,5 @@
 """What the function keeps of an object between two frames: its packed session, and how it is drawn."""
 
-import json
 import zlib
 from typing import NamedTuple
 
@@ -26,7 +25,7 @@ class Kept(NamedTuple):
 
     def to_bytes(self) -> bytes:
         """A line about the shape with its checksum, then the session."""
-        line = json.dumps([self.shape.kind, self.shape.bare, list(self.shape.points)]).encode()
+        line = self.shape.to_json().encode()
         return _MARK + b"%08x " % zlib.crc32(line) + line + b"\n" + self.session
 
     @classmethod
@@ -44,5 +43,4 @@ class Kept(NamedTuple):
                 "Expected an object's state as the CVAT function keeps it, but its bytes were changed. "
                 "Start the object anew."
             )
-        kind, bare, points = json.loads(content)
-        return cls(Drawn(kind, tuple(points), bare), session)
+        return cls(Drawn.from_json(content), session)

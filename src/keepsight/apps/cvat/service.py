@@ -1,7 +1,6 @@
 """Tracking for CVAT: a request's image and objects in, their shapes and states out."""
 
 import hashlib
-import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -26,6 +25,7 @@ from keepsight.weights.save import fingerprint
 
 __all__ = ["TrackingService"]
 
+NOT_FOUND = b""  # the kept answer of an object that was not found
 ONE = 0  # the number that an object has in its own session
 
 
@@ -127,7 +127,11 @@ class TrackingService:
             zip(steps, self._store.advance(list(steps.values()), digest) if steps else (), strict=True)
         )
         done = [spent.get(i, record) for i, record in enumerate(records)]
-        return [_Answered(_read(one.answer), one.successor) for one in done if isinstance(one, Spent)]
+        return [
+            _Answered(None if one.answer == NOT_FOUND else Drawn.from_json(one.answer), one.successor)
+            for one in done
+            if isinstance(one, Spent)
+        ]
 
     def _found(self, kept: dict[int, Kept], picture: PreparedFrame) -> dict[int, tuple[Drawn | None, Kept]]:
         """Tracks objects into a frame as one batch; each with its shape there, and what is to be kept."""
@@ -178,16 +182,4 @@ class TrackingService:
         return Kept(shape, session)
 
     def _step(self, token: str, shape: Drawn | None, kept: Kept) -> Step:
-        return Step(token, kept.to_bytes(), _noted(shape))
-
-
-def _noted(shape: Drawn | None) -> bytes:
-    return json.dumps(None if shape is None else [shape.kind, shape.bare, list(shape.points)]).encode()
-
-
-def _read(noted: bytes) -> Drawn | None:
-    content = json.loads(noted)
-    if content is None:
-        return None
-    kind, bare, points = content
-    return Drawn(kind, tuple(points), bare)
+        return Step(token, kept.to_bytes(), NOT_FOUND if shape is None else shape.to_json().encode())

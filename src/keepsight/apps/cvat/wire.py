@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -33,6 +34,16 @@ class Drawn:
     kind: str
     points: tuple[float, ...]
     bare: bool = False
+
+    def to_json(self) -> str:
+        """What `from_json` reads: how states and answers are kept."""
+        return json.dumps([self.kind, self.points, self.bare])
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> "Drawn":
+        """What `to_json` wrote."""
+        kind, points, bare = json.loads(text)
+        return cls(kind, tuple(points), bare)
 
 
 class Item(NamedTuple):

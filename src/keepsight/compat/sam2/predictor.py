@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from keepsight.api import VideoTracker
+from keepsight.compat.overlaps import kept_apart
 from keepsight.compat.passes import frame_order
 from keepsight.compat.sam2.errors import NotPromptedError, UnreadableVideoError
 from keepsight.compat.sam2.state import InferenceState
@@ -23,7 +24,6 @@ from keepsight.video import Source
 __all__ = ["SAM2VideoPredictor"]
 
 NO_OUTPUT = -1024.0  # Meta's logit where an object has no answer on a frame
-OVERLAP_LIMIT = -10.0  # Meta's ceiling for all but the highest object under non_overlap_masks
 BOX_LABELS = (2, 3)  # how scripts older than `box=` write a box: its corners as two points
 JPEG_SUFFIXES = frozenset({".jpg", ".jpeg"})
 
@@ -309,11 +309,8 @@ class SAM2VideoPredictor:
         for row, number in enumerate(numbers):
             if number in result:
                 masks[row, 0] = torch.from_numpy(result[number].logits)
-        if self._non_overlap_masks and len(numbers) > 1:
-            highest = torch.zeros_like(masks, dtype=torch.bool).scatter_(
-                0, masks.argmax(dim=0, keepdim=True), True
-            )
-            masks = torch.where(highest, masks, masks.clamp(max=OVERLAP_LIMIT))
+        if self._non_overlap_masks:
+            masks = kept_apart(masks)
         return masks.to(self.device)
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from keepsight.compat.overlaps import kept_apart
 from keepsight.errors import UsageError
 from keepsight.types import BoolArray
 
@@ -16,7 +17,6 @@ __all__ = ["MaskCountError", "MaskTypeError", "post_process_masks"]
 
 # How far from the threshold a filled hole and a removed sprinkle come to lie, as in SAM 2 and SAM 3.
 CLEANED_SCORE = 0.1
-OVERLAP_LIMIT = -10.0
 
 
 class MaskTypeError(UsageError, TypeError):
@@ -76,7 +76,7 @@ def post_process_masks(
             sprinkle = _small_regions(scores > mask_threshold, max_sprinkle_area)
             scores = scores.masked_fill(sprinkle, mask_threshold - CLEANED_SCORE)
         if apply_non_overlapping_constraints:
-            scores = _kept_apart(scores)
+            scores = kept_apart(scores)
         outputs.append(scores > mask_threshold if binarize else scores)
     return outputs
 
@@ -112,12 +112,3 @@ def _small_components(plane: BoolArray, most: float) -> BoolArray:
     small[0] = False  # What is outside every component.
     chosen: BoolArray = small[numbers]
     return chosen
-
-
-def _kept_apart(scores: Tensor) -> Tensor:
-    if len(scores) == 1:
-        return scores
-    highest = torch.arange(len(scores), device=scores.device).view(-1, 1, 1, 1) == scores.argmax(
-        0, keepdim=True
-    )
-    return torch.where(highest, scores, scores.clamp(max=OVERLAP_LIMIT))
