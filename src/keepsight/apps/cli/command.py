@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Annotated
 
 import typer
@@ -13,13 +12,12 @@ from rich.table import Table
 
 from keepsight.apps.cli.evaluate.options import EVAL_HELP, EvalOptions
 from keepsight.apps.cli.job import Engine, Summary, TrackJob, default_engine, job_from, plan_from, run_job
-from keepsight.apps.cli.options import TrackOptions, command_from
+from keepsight.apps.cli.options import TrackOptions
 from keepsight.apps.cli.prompts import PromptPlan
-from keepsight.errors import KeepsightError, PolicyError, UnknownModelError, UsageError
+from keepsight.terminal import INTERRUPTED, Reporting, add_commands, command_from
 
 __all__ = ["build_app", "run"]
 
-FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130  # 130: what shells report after Ctrl-C
 GLOBAL_OPTIONS = ("--help", "--version")
 
 
@@ -53,7 +51,7 @@ def build_app(engine: Callable[[], Engine]) -> typer.Typer:
     )
 
     def track(options: TrackOptions) -> None:
-        with _Reporting(options.debug):
+        with Reporting(options.debug):
             job = job_from(options)
             _track(job, plan_from(options), engine)
 
@@ -61,7 +59,7 @@ def build_app(engine: Callable[[], Engine]) -> typer.Typer:
     app.command("models")(_models)
 
     def evaluate(options: EvalOptions) -> None:
-        with _Reporting(options.debug):
+        with Reporting(options.debug):
             _evaluate(options, engine)
 
     app.command("eval", help=EVAL_HELP)(command_from(EvalOptions, evaluate))
@@ -77,7 +75,7 @@ def build_app(engine: Callable[[], Engine]) -> typer.Typer:
         """Render a clip, track the fish in it on the CPU, and say where the results are."""
         from keepsight.apps.cli.demo import prepare_demo, score_demo
 
-        with _Reporting(debug):
+        with Reporting(debug):
             job, plan, truths = prepare_demo(output_dir, model, device, overwrite)
             _track(job, plan, engine)
             Console().print(score_demo(job, truths))
@@ -92,6 +90,7 @@ def build_app(engine: Callable[[], Engine]) -> typer.Typer:
             typer.echo(f"keepsight {keepsight.__version__}")
             raise typer.Exit
 
+    add_commands(app)
     return app
 
 
@@ -159,34 +158,8 @@ def _models() -> None:
     from keepsight.weights.catalogue import CATALOGUE
 
     table = Table("name", "weights", "input", "licence", box=SIMPLE, padding=(0, 1, 0, 0))
-    with _Reporting(debug=False):
+    with Reporting(debug=False):
         for name, checkpoint in CATALOGUE.items():
             origin = checkpoint.repository or checkpoint.source
             table.add_row(name, origin, str(checkpoint.config.image_size), checkpoint.licence)
     Console().print(table)
-
-
-class _Reporting:
-    """Turns an error into one sentence and an exit code; with `debug` lets it through, traceback and all."""
-
-    def __init__(self, debug: bool) -> None:
-        self._debug = debug
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if error is None or isinstance(error, typer.Exit | SystemExit) or self._debug:
-            return
-        say = Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print
-        if isinstance(error, KeyboardInterrupt):
-            say("Stopped by Ctrl-C before anything was tracked.")
-            raise SystemExit(INTERRUPTED) from error
-        if isinstance(error, KeepsightError):
-            say(f"Error: {error}")
-        else:
-            say(f"Error: not foreseen: {type(error).__name__}: {error} (--debug shows where it happened)")
-        wrong_use = isinstance(error, UsageError | UnknownModelError | PolicyError)
-        raise SystemExit(WRONG_USE if wrong_use else FAILED) from error

@@ -13,9 +13,9 @@ from keepsight.apps.cli.annotations import read_annotation
 from keepsight.apps.cli.detecting import Detecting, Prompter, detecting_from, load_prompter
 from keepsight.apps.cli.options import MaskFormat, TrackOptions
 from keepsight.apps.cli.pipeline import begun, one_interrupt, write_behind
-from keepsight.apps.cli.progress import Display
 from keepsight.apps.cli.prompts import Entry, PromptPlan, check_plan, make_plan, mask_entries, typed_entries
 from keepsight.errors import FrameIndexError, UsageError
+from keepsight.terminal import Display
 from keepsight.types import FrameResult
 
 if TYPE_CHECKING:

@@ -1,20 +1,13 @@
 """What `keepsight track` may be told, each option once, with the help text users see."""
 
-import inspect
-from collections.abc import Callable
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
-__all__ = ["MaskFormat", "TrackOptions", "command_from"]
-
-Options = TypeVar("Options", bound="DataclassInstance")
+__all__ = ["MaskFormat", "TrackOptions"]
 
 WHAT = "What to track"
 HOW = "How to track"
@@ -226,29 +219,3 @@ class TrackOptions:
         bool,
         typer.Option("--no-save-annotated-frames", help="Same as --no-frames.", rich_help_panel=SCRIPT),
     ] = False
-
-
-def command_from(options: type[Options], action: Callable[[Options], None]) -> Callable[..., None]:
-    """A function with one keyword parameter per field of a dataclass, as typer reads commands.
-
-    Args:
-        options: a dataclass whose fields carry typer's annotations.
-        action: what the command does with an instance of it.
-    """
-
-    def command(**values: Any) -> None:
-        action(options(**values))
-
-    hints = get_type_hints(options, include_extras=True)
-    parameters = [
-        inspect.Parameter(
-            option.name,
-            inspect.Parameter.KEYWORD_ONLY,
-            default=inspect.Parameter.empty if option.default is MISSING else option.default,
-            annotation=hints[option.name],
-        )
-        for option in fields(options)
-    ]
-    vars(command)["__signature__"] = inspect.Signature(parameters)
-    command.__annotations__ = hints
-    return command
