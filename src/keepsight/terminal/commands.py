@@ -1,7 +1,7 @@
 """The commands that other rooms, and other people's packages, add to `keepsight`.
 
-No app imports another, so the command line does not import `keepsight cvat`: pyproject.toml names it in the entry
-point group `keepsight.commands`, as a function that is handed the command line to add itself to.
+No app imports another, so the command line does not import `keepsight cvat`: pyproject.toml names it in the
+entry point group `keepsight.commands`, as a function that is handed the command line to add itself to.
 """
 
 from collections.abc import Callable
