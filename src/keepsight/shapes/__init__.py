@@ -1,5 +1,6 @@
 """Shapes: polygons, rectangles and CVAT's masks, from bool masks and to them.
 
+figure.py           shapes of any kind, as prompts and pixels
 polygon.py          polygon to mask and back
 rectangle.py        rectangle to mask and back
 cvat_rle.py         CVAT's run-length code
@@ -11,12 +12,16 @@ extent.py           where in the frame a mask lies
 """
 
 from keepsight.shapes import cvat_rle
+from keepsight.shapes.figure import figure_to_mask, figure_to_prompt, mask_to_figure
 from keepsight.shapes.polygon import Parts, mask_to_polygon, polygon_to_mask
 from keepsight.shapes.rectangle import mask_to_rectangle, rectangle_corners, rectangle_to_mask
 
 __all__ = [
     "Parts",
     "cvat_rle",
+    "figure_to_mask",
+    "figure_to_prompt",
+    "mask_to_figure",
     "mask_to_polygon",
     "mask_to_rectangle",
     "polygon_to_mask",

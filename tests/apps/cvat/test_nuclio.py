@@ -13,12 +13,14 @@ import torch
 from PIL import Image
 
 from keepsight.api import VideoTracker, load_model
-from keepsight.apps.cvat import nuclio
+from keepsight.apps.cvat import follower, nuclio
+from keepsight.apps.cvat.figures import prompt_of
 from keepsight.apps.cvat.service import TrackingService
 from keepsight.apps.cvat.settings import Settings
 from keepsight.errors import StoreUnavailableError, UsageError
 from keepsight.shapes import cvat_rle, polygon_to_mask
 from keepsight.store import InProcessStore, Live
+from keepsight.types import Box, Mask
 from tests.oracle import moving_texture
 
 sdk = pytest.importorskip("nuclio_sdk", reason="needs nuclio-sdk (in the test extra)")
@@ -235,7 +237,7 @@ def test_what_is_wrong_is_told_by_the_status_without_a_traceback(function: Funct
 def test_another_image_size_is_refused(function: Function) -> None:
     (state,) = function.begin(MASK)
     small = png(FRAMES[1][:80])
-    assert function({"image": small, "shapes": [None], "states": [state]})[0] == 404
+    assert function({"image": small, "shapes": [None], "states": [state]})[0] == 422
     function.follow([state], 1)
 
 
@@ -251,6 +253,20 @@ def test_settings_that_do_not_fit_are_told_at_the_start() -> None:
     for name, value in (("MAX_OBJECTS", "many"), ("POLYGON_TOLERANCE", "-1"), ("LOST_RECTANGLE", "drop")):
         with pytest.raises(UsageError, match=f"KEEPSIGHT_{name}"):
             Settings.from_environment({f"KEEPSIGHT_{name}": value})
+
+
+def test_every_kind_of_prompt_is_tried_before_the_first_request(
+    function: Function, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompts: list[Any] = []
+
+    def noted(*args: Any) -> Any:
+        prompts.append(prompt_of(*args))
+        return prompts[-1]
+
+    monkeypatch.setattr(follower, "prompt_of", noted)
+    assert function(None)[0] == 400  # what is asked does not matter: the function is started for it
+    assert {type(prompt) for prompt in prompts} == {Box, Mask}
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "P", "L", "I;16", "1"])

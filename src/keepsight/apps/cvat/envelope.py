@@ -6,9 +6,10 @@ from typing import NamedTuple
 from keepsight.apps.cvat.wire import Drawn
 from keepsight.errors import DamagedSnapshotError
 
-__all__ = ["Kept"]
+__all__ = ["Kept", "answer_from_bytes", "answer_to_bytes"]
 
 _MARK = b"kscvat1 "
+_ANSWER = b"ksansw1 "
 
 
 class Kept(NamedTuple):
@@ -16,7 +17,7 @@ class Kept(NamedTuple):
 
     Attributes:
         shape: as last answered, or as given; what the next polygon is laid along, and what a lost rectangle
-            repeats.
+            repeats. Of a mask it is only the kind.
         session: `keepsight.session.snapshot.pack`'s bytes.
     """
 
@@ -25,8 +26,7 @@ class Kept(NamedTuple):
 
     def to_bytes(self) -> bytes:
         """A line about the shape with its checksum, then the session."""
-        line = self.shape.to_json().encode()
-        return _MARK + b"%08x " % zlib.crc32(line) + line + b"\n" + self.session
+        return _sealed(_MARK, self.shape.to_json()) + b"\n" + self.session
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "Kept":
@@ -36,11 +36,35 @@ class Kept(NamedTuple):
             DamagedSnapshotError: it is not, or was changed.
         """
         line, _, session = data.partition(b"\n")
-        start = len(_MARK)
-        content = line[start + 9 :]
-        if not line.startswith(_MARK) or line[start : start + 9] != b"%08x " % zlib.crc32(content):
-            raise DamagedSnapshotError(
-                "Expected an object's state as the CVAT function keeps it, but its bytes were changed. "
-                "Start the object anew."
-            )
-        return cls(Drawn.from_json(content), session)
+        return cls(Drawn.from_json(_opened(_MARK, line)), session)
+
+
+def answer_to_bytes(shape: Drawn | None) -> bytes:
+    """An answer as it is kept for whoever repeats the request; None where the object was not found."""
+    return _sealed(_ANSWER, "" if shape is None else shape.to_json())
+
+
+def answer_from_bytes(data: bytes) -> Drawn | None:
+    """What `answer_to_bytes` wrote.
+
+    Raises:
+        DamagedSnapshotError: it is not, or was changed.
+    """
+    content = _opened(_ANSWER, data)
+    return Drawn.from_json(content) if content else None
+
+
+def _sealed(mark: bytes, text: str) -> bytes:
+    line = text.encode()
+    return mark + b"%08x " % zlib.crc32(line) + line
+
+
+def _opened(mark: bytes, line: bytes) -> bytes:
+    start = len(mark)
+    content = line[start + 9 :]
+    if not line.startswith(mark) or line[start : start + 9] != b"%08x " % zlib.crc32(content):
+        raise DamagedSnapshotError(
+            "Expected an object's state as the CVAT function keeps it, but its bytes were changed. "
+            "Start the object anew."
+        )
+    return content

@@ -1,10 +1,8 @@
 """CVAT's shapes as prompts, and masks as CVAT's shapes."""
 
-import numpy as np
-
 from keepsight.apps.cvat.wire import Drawn
-from keepsight.shapes import cvat_rle, mask_to_polygon, polygon_to_mask
-from keepsight.types import Box, Mask, ObjectResult, Prompt
+from keepsight.shapes import figure_to_prompt, mask_to_figure
+from keepsight.types import ObjectResult, Prompt
 
 __all__ = ["figure_of", "prompt_of"]
 
@@ -15,12 +13,7 @@ def prompt_of(shape: Drawn, height: int, width: int) -> Prompt:
     Raises:
         PromptError: it lies outside the frame or has no area.
     """
-    if shape.kind == "rectangle":
-        x1, y1, x2, y2 = shape.points
-        return Box(min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2))
-    if shape.kind == "polygon":
-        return Mask(polygon_to_mask(shape.points, height, width))
-    return Mask(cvat_rle.decode(shape.points, height, width))
+    return figure_to_prompt(shape.kind, shape.points, height, width)
 
 
 def figure_of(found: ObjectResult, previous: Drawn, tolerance: float) -> Drawn | None:
@@ -33,10 +26,5 @@ def figure_of(found: ObjectResult, previous: Drawn, tolerance: float) -> Drawn |
     """
     if not found.visible:
         return None
-    if previous.kind == "rectangle":
-        box = found.box
-        return None if box is None else Drawn("rectangle", box, previous.bare)
-    if previous.kind == "mask":
-        return Drawn("mask", tuple(cvat_rle.encode(found.mask)))
-    points = mask_to_polygon(found.mask, tolerance=tolerance, previous=np.asarray(previous.points))
-    return None if points is None else Drawn("polygon", tuple(points))
+    points = mask_to_figure(previous.kind, found.mask, tolerance=tolerance, previous=previous.points)
+    return None if points is None else Drawn(previous.kind, points, previous.bare)

@@ -1,6 +1,14 @@
 """The Nuclio function: `module: keepsight.apps.cvat.nuclio`, called by CVAT's lambda manager.
 
-CVAT drops the body of an error and shows its user the status alone, so the sentence goes to the log as well.
+CVAT drops the body of an error and shows its user the status alone, so the sentence goes to the log as well:
+
+400  the request is not as it should be: JSON, shapes, a shape outside the frame, a state twice
+404  a state is unknown, expired or damaged, or another model's: the object is to be started anew
+409  a state was used with another image: go on from the newest one
+413  more bytes, pixels, objects or points than the deployment allows
+422  the image cannot be read, or is not of the size that an object was begun on; its state stays good
+500  a defect of ours; the log says more
+503  the store or the memory is not to be had: send the request again
 """
 
 import json
@@ -14,7 +22,6 @@ from keepsight.apps.cvat.settings import Settings
 from keepsight.apps.cvat.wire import TooLargeError
 from keepsight.errors import (
     ConflictError,
-    ForeignSnapshotError,
     KeepsightError,
     MissingSnapshotError,
     PromptError,
@@ -35,7 +42,6 @@ STATUSES: tuple[tuple[type[BaseException], int], ...] = (
     (StoreUnavailableError, 503),
     (torch.OutOfMemoryError, 503),
     (MemoryError, 503),
-    (ForeignSnapshotError, 404),
     (SnapshotError, 404),
     (SourceError, 422),
     (PromptError, 400),
@@ -48,8 +54,8 @@ def init_context(context: Any) -> None:
     """Loads the model and runs it once, so that no request waits for it.
 
     Raises:
-        KeepsightError: a setting, the model or the store is not to be had; Nuclio then shows the function as
-            not deployed.
+        KeepsightError: a setting, the model or the package for the store is not to be had; Nuclio then shows
+            the function as not deployed. A store that does not answer yet is no reason: requests say so.
     """
     settings = Settings.from_environment()
     service = TrackingService.loaded(settings, from_environment())
@@ -88,5 +94,5 @@ def _body(event: Any) -> Any:
         return body
     try:
         return json.loads(body)
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"Expected a JSON object, but the body is none: {error}.") from error

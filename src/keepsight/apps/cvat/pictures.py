@@ -1,6 +1,8 @@
 """Image files as CVAT sends them, in whatever form their owners made them."""
 
 import io
+import struct
+import zlib
 from contextlib import closing
 
 from PIL import Image, ImageOps
@@ -10,7 +12,21 @@ from keepsight.errors import SourceError
 from keepsight.types import ImageArray
 from keepsight.video import as_rgb
 
-__all__ = ["read_picture"]
+__all__ = ["read_picture", "upright"]
+
+LABEL = "the request's image"
+# What Pillow raises on damaged files, by format; RuntimeError is AVIF's and, as NotImplementedError, DDS's.
+_UNREADABLE = (
+    OSError,
+    SyntaxError,
+    LookupError,
+    TypeError,
+    ValueError,
+    EOFError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+)
 
 
 def read_picture(data: bytes, most: int) -> ImageArray:
@@ -24,7 +40,6 @@ def read_picture(data: bytes, most: int) -> ImageArray:
         SourceError: it is no image, or damaged.
         TooLargeError: it has more pixels.
     """
-    label = "the request's image"
     try:
         with closing(Image.open(io.BytesIO(data))) as image:
             width, height = image.size
@@ -32,8 +47,26 @@ def read_picture(data: bytes, most: int) -> ImageArray:
                 raise TooLargeError(
                     f"Expected an image of at most {most} pixels, but got {width}x{height}, {width * height}."
                 )
-            return as_rgb(ImageOps.exif_transpose(image), label)
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        if isinstance(error, TooLargeError):
-            raise
-        raise SourceError(f"Expected {label} to be an image file, but it cannot be read: {error}.") from error
+            return upright(image)
+    except TooLargeError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise TooLargeError(f"Expected an image of at most {most} pixels, but got more: {error}") from error
+    except _UNREADABLE as error:
+        raise _unreadable(error) from error
+
+
+def upright(image: Image.Image) -> ImageArray:
+    """An opened image as (H, W, 3) uint8 RGB, turned as its EXIF data says.
+
+    Raises:
+        SourceError: it is damaged, or holds no colours or grey values.
+    """
+    try:
+        return as_rgb(ImageOps.exif_transpose(image), LABEL)
+    except (*_UNREADABLE, Image.DecompressionBombError) as error:
+        raise _unreadable(error) from error
+
+
+def _unreadable(error: BaseException) -> SourceError:
+    return SourceError(f"Expected {LABEL} to be an image file, but it cannot be read: {error}.")

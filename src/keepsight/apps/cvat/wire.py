@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from keepsight.apps.cvat.settings import Settings
 from keepsight.errors import KeepsightError, UsageError
 
-__all__ = ["KINDS", "Drawn", "Item", "Request", "TooLargeError", "answer", "read_request"]
+__all__ = ["KINDS", "Drawn", "Item", "Request", "TooLargeError", "answer", "read_request", "read_shape"]
 
 KINDS = ("rectangle", "polygon", "mask")
 LARGEST = 1e9  # of a coordinate or a run; NaN is not below it
@@ -132,14 +132,29 @@ def _item(shape: object, state: object, place: int, settings: Settings) -> Item:
         return Item(None, state)
     if shape is None:
         raise UsageError(f"Expected a shape or a state for object {place}, but got neither.")
+    return Item(read_shape(shape, place, settings), None)
+
+
+def read_shape(shape: object, place: int, settings: Settings) -> Drawn:
+    """Reads a shape's JSON: a type and points, or a rectangle's four numbers.
+
+    Args:
+        shape: the JSON.
+        place: its number in the request, for messages.
+        settings: the deployment's limits.
+
+    Raises:
+        UsageError: it is no shape of a kind that can be tracked.
+        TooLargeError: it has more numbers than is allowed.
+    """
     if isinstance(shape, Mapping):
         kind, points, bare = shape.get("type"), shape.get("points"), False
     else:
         kind, points, bare = "rectangle", shape, True
     if kind not in KINDS:
-        raise UsageError(f"Expected shape {place} to be one of {', '.join(KINDS)}, but got {kind!r}.")
+        raise UsageError(f"Expected shape {place} to be one of {', '.join(KINDS)}, but got {kind!r:.60}.")
     most = 2 * settings.max_vertices if kind == "polygon" else settings.max_points
-    return Item(Drawn(kind, _numbers(points, kind, place, most), bare), None)
+    return Drawn(kind, _numbers(points, kind, place, most), bare)
 
 
 def _numbers(points: object, kind: str, place: int, most: int) -> tuple[float, ...]:
