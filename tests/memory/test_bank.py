@@ -47,7 +47,7 @@ def test_recall_equals_the_rule_over_an_unbounded_memory(walk: tuple[list[int], 
     view = LatestPolicy().recall(LatestState(bank), now)[0]
     sign = 1 if forward else -1
     ages = {(now - f) * sign: f for f in past if f not in seen}
-    conditioning = [f for f in seen if f in past]
+    conditioning = sorted((f for f in seen if f in past), key=lambda f: (abs(f - now), f))
     maps = conditioning + [ages[a] for a in range(6, 0, -1) if a in ages]
     pointers = conditioning + [ages[a] for a in range(1, 16) if a in ages]
     assert [int(m[0, 0]) for m in view.maps] == maps

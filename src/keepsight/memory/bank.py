@@ -3,7 +3,7 @@
 Changing a bank makes a new one; entries are shared. So a fork is a second name, an undo an assignment.
 """
 
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from torch import Tensor
@@ -95,27 +95,24 @@ class MemoryBank:
     def closest_conditioning(
         self, frame: int, most: int | None
     ) -> tuple[Sequence[MemoryEntry], Sequence[MemoryEntry]]:
-        """Splits the prompted frames into the closest in time and the rest, each in order of frames.
+        """Splits the prompted frames into the closest in time, closest first, and the rest in order.
 
         Args:
             frame: where tracking is.
             most: how many may be the closest; None for all.
         """
-        entries = self.conditioning
-        if most is None or len(entries) <= most:
-            return entries, ()
-        chosen = {e.frame for e in _nearest(entries, frame, most)}
-        return (
-            [e for e in entries if e.frame in chosen],
-            [e for e in entries if e.frame not in chosen],
-        )
+        nearest = _nearest(self.conditioning, frame, most)
+        chosen = sorted(nearest, key=lambda e: (abs(e.frame - frame), e.frame))
+        frames = {e.frame for e in chosen}
+        return chosen, [e for e in self.conditioning if e.frame not in frames]
 
 
-def _nearest(entries: Sequence[MemoryEntry], frame: int, count: int) -> Iterator[MemoryEntry]:
-    """The closest before, the closest at or after, then whatever is closest."""
+def _nearest(entries: Sequence[MemoryEntry], frame: int, count: int | None) -> list[MemoryEntry]:
+    """The closest before, the closest at or after, then whatever is closest; all of them for None."""
+    if count is None:
+        return [*entries]
     before = [e for e in entries if e.frame < frame][-1:]
     after = [e for e in entries if e.frame >= frame][:1]
     sides = (before + after)[:count]
-    rest = [e for e in entries if e not in sides]
-    yield from sides
-    yield from sorted(rest, key=lambda e: abs(e.frame - frame))[: count - len(sides)]
+    rest = sorted((e for e in entries if e not in sides), key=lambda e: abs(e.frame - frame))
+    return [*sides, *rest[: count - len(sides)]]

@@ -44,7 +44,7 @@ class LatestPolicy:
         return LatestState(state.bank.with_only_conditioning(conditioning))
 
     def recall(self, state: LatestState, frame: int) -> Sequence[MemoryView]:
-        """One view: prompted frames at age 0, then tracked frames, oldest first."""
+        """One view: prompted frames at age 0, the closest first, then tracked frames, oldest first."""
         bank = state.bank
         prompted, others = bank.closest_conditioning(frame, self.max_conditioning)
         tracked = {bank.distance(frame, e): e for e in (*others, *bank.recent)}

@@ -51,7 +51,8 @@ class FineRead(nn.Module):
 
         Args:
             features: the frame.
-            remembered: (B, F, n, 4 K) from `remember`; the first a prompted frame, the last the latest.
+            remembered: (B, F, n, 4 K) from `remember`; the first of the prompted frame that is closest in
+                time, the last the latest.
             evidence: (B, F, n, 16) mask probabilities of the cells' 4 x 4 parts.
 
         Returns:

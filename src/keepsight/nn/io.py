@@ -48,7 +48,7 @@ class PromptBatch(NamedTuple):
 class MemoryView(NamedTuple):
     """What one hypothesis of one object recalls on one frame; views of equal `layout` stack."""
 
-    maps: tuple[Tensor, ...]  # each (n, D)
+    maps: tuple[Tensor, ...]  # each (n, D); of prompted frames first, the one closest in time before all
     ages: tuple[int, ...]  # per map: 0 for conditioning frames, else 1.. frames of distance
     pointers: tuple[Tensor, ...]  # each (C,)
     offsets: tuple[int, ...]  # per pointer: signed distance in frames, past positive
