@@ -1,4 +1,4 @@
-"""keepsight behind CVAT: a tracker function for Nuclio, and one for agents.
+"""keepsight behind CVAT: a tracker function for Nuclio, one for agents, and a command for whole jobs.
 
 settings.py   what a deployment chooses, by environment variables
 wire.py       requests and answers as CVAT writes them
@@ -9,4 +9,6 @@ follower.py   objects begun on one picture and followed into the next
 service.py    a request answered
 nuclio.py     the function
 agent.py      the same for agents: what cvat-cli calls
+command.py    `keepsight cvat`
+job/          `keepsight cvat track`: a job's shapes tracked through its frames, on a server or in files
 """
