@@ -4,6 +4,7 @@ figure.py           shapes of any kind, as prompts and pixels
 polygon.py          polygon to mask and back
 rectangle.py        rectangle to mask and back
 cvat_rle.py         CVAT's run-length code
+cvat_xml/           CVAT's XML: elements and outlines
 filling.py          the pixels inside a ring
 outline.py          the ring around a mask's pixels
 alignment.py        where a ring begins

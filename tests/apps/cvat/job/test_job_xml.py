@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keepsight.apps.cvat.job.xml_reading import read_xml
-from keepsight.apps.cvat.job.xml_tree import Edit, Element, edited, parsed, start_tag_end
 from keepsight.errors import AnnotationError, KeepsightError, UsageError
+from keepsight.shapes.cvat_xml import Edit, Element, edited, parsed, start_tag_end
 from tests.apps.cvat.job.conftest import HIDDEN, SIZE, box, mask, polygon
 from tests.apps.cvat.job.plain import exported_images, exported_video, imported
 

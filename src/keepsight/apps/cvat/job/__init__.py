@@ -9,7 +9,6 @@ frames.py        a job's frames as a source
 tracking.py      from the start frame to the target
 merging.py       what has to change in the job
 rest.py          CVAT's JSON, in and out
-xml_tree.py      XML that is changed in places and is else the same bytes
 xml_reading.py   CVAT's XML as values
 xml_writing.py   changes in CVAT's XML
 server.py        a job on a server

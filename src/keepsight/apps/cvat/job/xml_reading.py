@@ -11,21 +11,19 @@ from dataclasses import dataclass, replace
 
 from keepsight.apps.cvat.job.labeled import Attributes, Figure, Job, Label, Shape, Timeline, Track
 from keepsight.apps.cvat.job.mark import COARSE
-from keepsight.apps.cvat.job.xml_tree import Element, parsed
 from keepsight.errors import AnnotationError
+from keepsight.shapes.cvat_xml import (
+    SHAPE_TAGS,
+    Element,
+    number_in,
+    outline_in,
+    parsed,
+    text_in,
+    whole_in,
+    whole_number,
+)
 
-__all__ = ["SHAPE_TAGS", "XmlFile", "read_xml"]
-
-SHAPE_TAGS = {
-    "box": "rectangle",
-    "polygon": "polygon",
-    "mask": "mask",
-    "polyline": "polyline",
-    "points": "points",
-    "ellipse": "ellipse",
-    "cuboid": "cuboid",
-    "skeleton": "skeleton",
-}
+__all__ = ["XmlFile", "read_xml"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +66,7 @@ def read_xml(data: bytes, name: str, frame_count: int) -> XmlFile:
             f"job."
         )
     meta = root.find("meta/task") or root.find("meta/job") or Element("", {}, 0)
-    images = {_whole(e, "id", name): e for e in root if e.tag == "image"}
+    images = {whole_in(e, "id", name): e for e in root if e.tag == "image"}
     timeline = _timeline(meta, sorted(images), frame_count, name)
     found = [_read_track(e, timeline, name) for e in root if e.tag == "track"]
     shapes = [item for item in found if isinstance(item, Shape)]
@@ -87,7 +85,7 @@ def read_xml(data: bytes, name: str, frame_count: int) -> XmlFile:
         tracks=tuple(tracks),
         mark=COARSE,
         size=_size(meta, images, name),
-        highest_group=max([_whole(e, "group_id", name, 0) for e in grouped], default=0),
+        highest_group=max([whole_in(e, "group_id", name, 0) for e in grouped], default=0),
         has_tracks=not images,
     )
     return XmlFile(data, root, job, images)
@@ -95,9 +93,9 @@ def read_xml(data: bytes, name: str, frame_count: int) -> XmlFile:
 
 def _timeline(meta: Element, images: Sequence[int], frame_count: int, name: str) -> Timeline:
     rule = meta.text_of("frame_filter").replace(" ", "")
-    step = _number_in(rule.removeprefix("step="), f"{name}, frame_filter") if rule else 1
-    first = _number_in(meta.text_of("start_frame") or "0", f"{name}, start_frame")
-    last = _number_in(meta.text_of("stop_frame") or str(frame_count - 1), f"{name}, stop_frame")
+    step = whole_number(rule.removeprefix("step="), f"{name}, frame_filter") if rule else 1
+    first = whole_number(meta.text_of("start_frame") or "0", f"{name}, start_frame")
+    last = whole_number(meta.text_of("stop_frame") or str(frame_count - 1), f"{name}, stop_frame")
     if images:
         first, last = min(first, images[0]), max(last, images[-1])
     if step < 1 or last < first:
@@ -119,13 +117,13 @@ def _size(meta: Element, images: dict[int, Element], name: str) -> tuple[int, in
     """The frames' size: of a video; images say each their own, and the ones needed are compared later."""
     width, height = (meta.text_of(f"original_size/{side}") for side in ("width", "height"))
     if width and height and not images:
-        return _number_in(width, f"{name}, width"), _number_in(height, f"{name}, height")
+        return whole_number(width, f"{name}, width"), whole_number(height, f"{name}, height")
     return None
 
 
 def _read_track(element: Element, timeline: Timeline, name: str) -> Track | Shape | None:
     """A track or shape; None for a track that has no keyframe, and so is nowhere."""
-    number = _whole(element, "id", name)
+    number = whole_in(element, "id", name)
     where = f"{name}, track {number}"
     entries = [child for child in element if child.tag in SHAPE_TAGS]
     keyframes = [_figure(child, where) for child in entries if child.attributes.get("keyframe") == "1"]
@@ -135,8 +133,8 @@ def _read_track(element: Element, timeline: Timeline, name: str) -> Track | Shap
         return None
     if len(set(frames)) < len(frames):
         raise AnnotationError(f"{where}: expected keyframes on different frames, but got two on one frame.")
-    label, source = _text(element, "label", where), element.attributes.get("source", "manual")
-    group = _whole(element, "group_id", where, 0)
+    label, source = text_in(element, "label", where), element.attributes.get("source", "manual")
+    group = whole_in(element, "group_id", where, 0)
     if keyframes[0].kind == "mask" or _is_lone(keyframes, len(entries), timeline):
         return Shape(replace(keyframes[0], raw=None), label, group, source, number, element)
     return Track(tuple(keyframes), label, group, source, (), number, element)
@@ -158,72 +156,26 @@ def _read_shape(element: Element, frame: int, number: int, name: str) -> Shape:
     where = f"{name}, image {frame}"
     figure = replace(_figure(element, where, frame), raw=None)
     source = element.attributes.get("source", "manual")
-    label, group = _text(element, "label", where), _whole(element, "group_id", where, 0)
+    label, group = text_in(element, "label", where), whole_in(element, "group_id", where, 0)
     return Shape(figure, label, group, source, number, element)
 
 
 def _figure(element: Element, where: str, frame: int | None = None) -> Figure:
     given = element.attributes
-    frame = _whole(element, "frame", where) if frame is None else frame
+    frame = whole_in(element, "frame", where) if frame is None else frame
     where = f"{where}, frame {frame}, {element.tag}"
     return Figure(
         frame=frame,
         kind=SHAPE_TAGS[element.tag],
-        points=_points(element, where),
-        rotation=_number(given.get("rotation", "0"), where),
+        points=outline_in(element, where),
+        rotation=number_in(given.get("rotation", "0"), where),
         outside=given.get("outside") == "1",
         occluded=given.get("occluded") == "1",
-        z_order=_whole(element, "z_order", where, 0),
+        z_order=whole_in(element, "z_order", where, 0),
         attributes=_attributes(element),
         raw=element,
     )
 
 
-def _points(element: Element, where: str) -> tuple[float, ...]:
-    if element.tag == "box":
-        edges = ("xtl", "ytl", "xbr", "ybr")
-        return tuple(_number(_text(element, edge, where), where) for edge in edges)
-    if element.tag == "mask":
-        runs = [float(_number_in(run, where)) for run in _text(element, "rle", where).split(",")]
-        left, top, width, height = (_whole(element, s, where) for s in ("left", "top", "width", "height"))
-        return (*runs, float(left), float(top), float(left + width - 1), float(top + height - 1))
-    if element.tag == "polygon":
-        pairs = [pair.split(",") for pair in _text(element, "points", where).split(";")]
-        if any(len(pair) != 2 for pair in pairs):
-            raise AnnotationError(f"{where}: expected points as x,y;x,y;..., but got otherwise.")
-        return tuple(_number(text, where) for pair in pairs for text in pair)
-    return ()  # of a kind that is not tracked
-
-
 def _attributes(element: Element) -> Attributes:
     return tuple((a.attributes.get("name", ""), a.text) for a in element if a.tag == "attribute")
-
-
-def _text(element: Element, key: str, where: str) -> str:
-    value = element.attributes.get(key)
-    if value is None:
-        raise AnnotationError(f"{where}: expected <{element.tag}> to have {key}, but it has none.")
-    return value
-
-
-def _whole(element: Element, key: str, where: str, otherwise: int | None = None) -> int:
-    if otherwise is not None and key not in element.attributes:
-        return otherwise
-    return _number_in(_text(element, key, where), f"{where}, {key}")
-
-
-def _number_in(text: str, where: str) -> int:
-    try:
-        return int(text)
-    except ValueError as error:
-        raise AnnotationError(f"{where}: expected a whole number, but got {text[:40]!r}.") from error
-
-
-def _number(text: str, where: str) -> float:
-    try:
-        value = float(text)
-    except ValueError as error:
-        raise AnnotationError(f"{where}: expected a number, but got {text[:40]!r}.") from error
-    if not abs(value) < 1e9:
-        raise AnnotationError(f"{where}: expected a coordinate in pixels, but got {text[:40]!r}.")
-    return value

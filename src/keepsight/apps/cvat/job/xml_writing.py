@@ -12,12 +12,11 @@ from xml.sax.saxutils import escape, quoteattr
 
 from keepsight.apps.cvat.job.labeled import Figure, Item, Shape, Timeline, Track
 from keepsight.apps.cvat.job.merging import Changes
-from keepsight.apps.cvat.job.xml_reading import SHAPE_TAGS, XmlFile
-from keepsight.apps.cvat.job.xml_tree import Edit, Element, edited, start_tag_end
+from keepsight.apps.cvat.job.xml_reading import XmlFile
+from keepsight.shapes.cvat_xml import SHAPE_TAGS, TAGS, Edit, Element, edited, outline_of, start_tag_end
 
 __all__ = ["written_xml"]
 
-TAGS = {kind: tag for tag, kind in SHAPE_TAGS.items()}
 SPACE = b" \t\r\n"
 
 
@@ -59,7 +58,7 @@ def _added_to_images(file: XmlFile, shapes: Iterable[Shape]) -> list[Edit]:
     for shape in shapes:
         figure = shape.figure
         given = {"label": str(shape.label), "source": shape.source, "occluded": str(int(figure.occluded))}
-        given |= {**_outline(figure), "z_order": str(figure.z_order)}
+        given |= {**outline_of(figure.kind, figure.points, figure.rotation), "z_order": str(figure.z_order)}
         given |= {"group_id": str(shape.group)} if shape.group else {}
         new[figure.frame] = new.get(figure.frame, b"") + b"\n    " + _element(figure, given)
     edits = []
@@ -109,7 +108,7 @@ def _changed_shape(file: XmlFile, before: Shape, after: Shape) -> list[Edit]:
             figures = _closed(after.figure, file.job.timeline)
             return [Edit(element.start, element.end, _track(given, map(_entry, figures)))]
     elif not same:
-        given |= _outline(after.figure)
+        given |= outline_of(after.figure.kind, after.figure.points, after.figure.rotation)
     end = start_tag_end(file.data, element)
     ending = "/>" if file.data[end - 2 : end] == b"/>" else ">"
     return [Edit(element.start, end, f"<{element.tag}{_given(given)}{ending}".encode())]
@@ -134,7 +133,7 @@ def _entry(figure: Figure) -> bytes:
         "keyframe": "1",
         "outside": str(int(figure.outside)),
         "occluded": str(int(figure.occluded)),
-        **_outline(figure),
+        **outline_of(figure.kind, figure.points, figure.rotation),
         "z_order": str(figure.z_order),
     }
     return _element(figure, given)
@@ -148,19 +147,6 @@ def _element(figure: Figure, given: dict[str, str]) -> bytes:
     )
     end = "\n    " if inner else ""
     return f"<{tag}{_given(given)}>{inner}{end}</{tag}>".encode()
-
-
-def _outline(figure: Figure) -> dict[str, str]:
-    points = figure.points
-    if figure.kind == "mask":
-        *runs, left, top, right, bottom = (int(point) for point in points)
-        sides = {"left": left, "top": top, "width": right - left + 1, "height": bottom - top + 1}
-        return {"rle": ", ".join(map(str, runs)), **{side: str(pixels) for side, pixels in sides.items()}}
-    if figure.kind == "rectangle":
-        edges = dict(zip(("xtl", "ytl", "xbr", "ybr"), map("{:.2f}".format, points), strict=True))
-        return edges | ({"rotation": f"{figure.rotation:.2f}"} if figure.rotation else {})
-    pairs = zip(points[::2], points[1::2], strict=True)
-    return {"points": ";".join(f"{x:.2f},{y:.2f}" for x, y in pairs)}
 
 
 def _given(attributes: dict[str, str]) -> str:
