@@ -58,9 +58,9 @@ def test_the_json_snippet_is_read(tmp_path: Path) -> None:
 def test_every_option_and_model_named_exists(capfd: pytest.CaptureFixture[str]) -> None:
     from keepsight.weights.catalogue import CATALOGUE
 
-    for words in (["track", "--help"], ["eval", "--help"], ["demo", "--help"]):
+    for command in ("track", "eval", "demo", "cvat track", "annotate", "review"):
         with pytest.raises(SystemExit):
-            run(words)
+            run([*command.split(), "--help"])
     known = capfd.readouterr().out
     options = set(re.findall(r"(?<!\S)`?(--[a-z][a-z_-]+)", README))
     assert options
