@@ -61,6 +61,7 @@ install: $(MADE)-core
 demo: $(MADE)-core
 	@$(BIN)/python -m keepsight.apps.cli demo --output-dir demo_output --overwrite
 
+# Two files of tests at a time, each on one thread; more would not fit the memory of a laptop.
 test: $(MADE)-test $(MADE)-browser
 	@echo "==> ruff check"
 	@$(BIN)/python -m ruff check .
@@ -71,7 +72,7 @@ test: $(MADE)-test $(MADE)-browser
 	@echo "==> mypy"
 	@$(BIN)/python -m mypy
 	@echo "==> pytest"
-	@$(BIN)/python -m pytest
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 clean:
 	rm -rf $(VENV) demo_output

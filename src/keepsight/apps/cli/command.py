@@ -14,6 +14,7 @@ from keepsight.apps.cli.evaluate.options import EVAL_HELP, EvalOptions
 from keepsight.apps.cli.job import Engine, Summary, TrackJob, default_engine, job_from, plan_from, run_job
 from keepsight.apps.cli.options import TrackOptions
 from keepsight.apps.cli.prompts import PromptPlan
+from keepsight.apps.cli.review.options import REVIEW_HELP, ReviewOptions
 from keepsight.terminal import INTERRUPTED, Reporting, add_commands, command_from
 
 __all__ = ["build_app", "run"]
@@ -63,6 +64,12 @@ def build_app(engine: Callable[[], Engine]) -> typer.Typer:
             _evaluate(options, engine)
 
     app.command("eval", help=EVAL_HELP)(command_from(EvalOptions, evaluate))
+
+    def review(options: ReviewOptions) -> None:
+        with Reporting(options.debug):
+            _review(options, engine)
+
+    app.command("review", help=REVIEW_HELP)(command_from(ReviewOptions, review))
 
     @app.command("demo")
     def demo(
@@ -141,6 +148,25 @@ def _evaluate(options: EvalOptions, engine: Callable[[], Engine]) -> None:
     if outcome.interrupted:
         done = f"{len(outcome.records)} of {outcome.planned}"
         console.print(f"Stopped by Ctrl-C with {done} done; the same command goes on.", soft_wrap=True)
+        raise typer.Exit(INTERRUPTED)
+
+
+def _review(options: ReviewOptions, engine: Callable[[], Engine]) -> None:
+    from keepsight.apps.cli.review.job import review_from, run_review
+    from keepsight.apps.cli.review.report import ranking_table, summary, write_ranking
+
+    job = review_from(options)
+    reviewed = run_review(job, engine, Console(stderr=True))
+    stretches = reviewed.queue.stretches()
+    # A file or pipe has no width; there tables must not be cut to that of a terminal.
+    console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 240)
+    if stretches:
+        console.print(ranking_table(job, stretches[: options.limit]))
+    console.print(summary(reviewed, len(stretches), min(options.limit, len(stretches))), soft_wrap=True)
+    if options.json is not None:
+        write_ranking(options.json, job, reviewed)
+        console.print(f"Written: {options.json}", soft_wrap=True)
+    if reviewed.interrupted:
         raise typer.Exit(INTERRUPTED)
 
 

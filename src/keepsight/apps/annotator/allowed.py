@@ -1,0 +1,32 @@
+"""The folders that may be opened."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from keepsight.apps.annotator.errors import ForbiddenError
+
+__all__ = ["AllowedFolders"]
+
+
+class AllowedFolders:
+    """Folders in which everything may be opened; nothing is outside them.
+
+    Args:
+        folders: with all that lies below them; links are followed first.
+    """
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self._folders = [folder.expanduser().resolve() for folder in folders]
+
+    def check(self, path: Path) -> None:
+        """Refuses a path outside, wherever its links lead.
+
+        Raises:
+            ForbiddenError: it lies outside.
+        """
+        real = path.resolve()
+        if not any(real.is_relative_to(folder) for folder in self._folders):
+            listed = ", ".join(str(folder) for folder in self._folders)
+            raise ForbiddenError(
+                f"Expected a path in {listed}, but {path} leads to {real}. Name its folder with --allow."
+            )

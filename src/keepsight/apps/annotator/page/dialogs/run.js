@@ -1,0 +1,158 @@
+/** Run actions (Ctrl+E): "Segment Anything 2: Tracker". */
+
+import { find, make } from "../elements.js";
+import { counted, selectedItem } from "../state.js";
+import { Dialog } from "./dialog.js";
+
+/**
+ * @typedef {import("../state.js").State} State
+ * @typedef {import("../wire").Direction} Direction
+ * @typedef {import("../wire").Item} Item
+ */
+
+export class RunDialog extends Dialog {
+    /**
+     * @param {import("../store.js").Store<State>} store
+     * @param {import("../actions.js").Actions} actions
+     */
+    constructor(store, actions) {
+        super("run-dialog");
+        this.store = store;
+        this.actions = actions;
+        this.target = find("run-target", HTMLInputElement);
+        this.model = find("run-model", HTMLSelectElement);
+        this.policy = find("run-policy", HTMLSelectElement);
+        this.convert = find("run-convert", HTMLInputElement);
+        this.scope = find("run-scope", HTMLFieldSetElement);
+        this.form.addEventListener("change", (event) => this.#changed(event));
+    }
+
+    /** @override */
+    prepare() {
+        const { project, frame, selected } = this.store.state;
+        if (!project) {
+            return;
+        }
+        const last = project.source.frames - 1;
+        this.target.max = String(last);
+        this.#choose("direction", frame < last ? "forward" : "backward");
+        this.#setTarget();
+        fill(this.model, project.models, project.model.name);
+        fill(this.policy, project.policies, project.policy);
+        const item = selectedItem(this.store.state);
+        const visible = project.objects.filter(({ shown }) => shown);
+        this.#choose("scope", selected !== null ? "selected" : "visible");
+        const one = find("run-selected", HTMLInputElement);
+        one.disabled = !item;
+        find("run-selected-name", HTMLSpanElement).textContent = item
+            ? item.name
+            : "the selected object (none)";
+        find("run-visible-count", HTMLSpanElement).textContent =
+            `all visible (${counted(visible.length, "object")})`;
+        this.#offerConversion();
+        find("run-from", HTMLSpanElement).textContent = `from frame ${frame}`;
+    }
+
+    /** @override */
+    async submit() {
+        const { frame, project, selected } = this.store.state;
+        const target = Number.parseInt(this.target.value, 10);
+        const reason = targetProblem(frame, target, this.#direction, (project?.source.frames ?? 1) - 1);
+        if (reason) {
+            this.target.focus();
+            throw new Error(reason);
+        }
+        await this.actions.run({
+            objects: this.#scope === "selected" && selected !== null ? [selected] : "visible",
+            frame,
+            target,
+            direction: this.#direction,
+            model: this.model.value,
+            policy: this.policy.value,
+            convert: this.convert.checked && !this.convert.disabled,
+        });
+        this.close();
+    }
+
+    /** @returns {Direction} */
+    get #direction() {
+        return /** @type {Direction} */ (new FormData(this.form).get("direction") ?? "forward");
+    }
+
+    get #scope() {
+        return new FormData(this.form).get("scope");
+    }
+
+    /** @param {Event} event */
+    #changed(event) {
+        const { target } = event;
+        if (target instanceof HTMLInputElement && target.name === "direction") {
+            this.#setTarget();
+        }
+        this.#offerConversion();
+        this.fail("");
+    }
+
+    #setTarget() {
+        const { frame, project } = this.store.state;
+        const last = (project?.source.frames ?? 1) - 1;
+        this.target.value = String(
+            this.#direction === "backward" || (this.#direction === "both" && frame === last) ? 0 : last,
+        );
+    }
+
+    /**
+     * @param {string} name
+     * @param {string} value
+     */
+    #choose(name, value) {
+        const choice = this.form.querySelector(`input[name="${name}"][value="${value}"]`);
+        if (choice instanceof HTMLInputElement) {
+            choice.checked = true;
+        }
+    }
+
+    /** Converting makes sense for shapes that are no tracks yet. */
+    #offerConversion() {
+        const { project, selected } = this.store.state;
+        const items = (project?.objects ?? []).filter(({ id, shown }) =>
+            this.#scope === "selected" ? id === selected : shown,
+        );
+        const some = items.some(({ kind, tracked }) => kind === "polygon" && !tracked);
+        this.convert.disabled = !some;
+        find("run-convert-why", HTMLSpanElement).hidden = some;
+    }
+}
+
+/**
+ * @param {number} frame from which is tracked
+ * @param {number} target
+ * @param {Direction} direction
+ * @param {number} last frame of the video
+ * @returns {string | null} what is wrong with the target, or null
+ */
+export function targetProblem(frame, target, direction, last) {
+    if (!Number.isInteger(target) || target < 0 || target > last) {
+        return `The target must be a frame from 0 to ${last}.`;
+    }
+    if (target === frame) {
+        return `The target must not be frame ${frame} itself.`;
+    }
+    if (direction === "forward" && target < frame) {
+        return `Forward, the target must be greater than the current frame, ${frame}.`;
+    }
+    if (direction === "backward" && target > frame) {
+        return `Backward, the target must be less than the current frame, ${frame}.`;
+    }
+    return null;
+}
+
+/**
+ * @param {HTMLSelectElement} select
+ * @param {string[]} names
+ * @param {string} chosen
+ */
+function fill(select, names, chosen) {
+    select.replaceChildren(...names.map((name) => make("option", { value: name }, name)));
+    select.value = chosen;
+}
