@@ -25,13 +25,13 @@ FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--
 SECONDS = 8  # that are scrubbed
 HELD = 200  # frames that F is held for
 CLICKS = 9
-# By the page's own clock; the first frame is the last thing that was fetched for it.
-LOADED = """() => [
-    performance.getEntriesByType("navigation")[0].domContentLoadedEventEnd,
-    Math.max(...performance.getEntriesByName(location.origin + "/api/shapes/0").map((each) => each.responseEnd),
-        ...performance.getEntriesByType("resource").filter((each) => each.name.includes("/frames/0.jpg"))
-            .map((each) => each.responseEnd)),
-]"""
+# By the page's own clock; the first frame is the last thing that is fetched for it.
+LOADED = """() => {
+    const fetched = performance.getEntriesByType("resource");
+    const first = fetched.filter((each) => /frames.0.jpg|shapes.0$/.test(each.name));
+    const shown = Math.max(...first.map((each) => each.responseEnd));
+    return [performance.getEntriesByType("navigation")[0].domContentLoadedEventEnd, shown];
+}"""
 WATCH = """() => {
     const picture = document.querySelector("#picture");
     window.drawn = [];
