@@ -21,7 +21,7 @@ import threading
 import time
 from collections.abc import Iterator
 from fractions import Fraction
-from functools import partial
+from functools import cache, partial
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
@@ -31,9 +31,12 @@ import httpx
 import numpy as np
 
 import keepsight as ks
+from benchmarks.cvat_request import Clock
 from benchmarks.memory import CLIP, resident_mib
 from keepsight.apps.annotator.clip import Clip
 from keepsight.apps.annotator.project import Fingerprint, RunSpec, open_project
+from keepsight.apps.annotator.run import Running
+from keepsight.apps.annotator.runs import Runs
 from keepsight.apps.annotator.studio import Studio
 from keepsight.export import VideoWriter
 from keepsight.video import open_source
@@ -135,43 +138,81 @@ def scrubbing(server: Server, frames: range) -> float:
 
 
 def beside_tracker(clip: Path, folder: Path, model: str) -> dict[str, float]:
-    """A run's seconds a frame, and `VideoTracker`'s; by the clock and by the processor's."""
-    network = ks.load_model(model, device="cpu")
-    info = open_source(str(clip)).info
-    project = open_project(folder / "run.keepsight", Fingerprint(FRAMES, *SIZE, 0), clip)
-    studio = Studio(project, Clip(info, FRAMES, partial(open_source, str(clip))), lambda name: network)
-    studio.start()
-    sent: list[int] = []
-    studio.listen(lambda event: sent.append(len(json.dumps(event))))
-    while studio.worker.model.state != "ready":
-        time.sleep(0.01)
-    subject, _ = studio.add_subject("mask")
-    shape, _, _ = studio.prompt(subject.id, 0, [CLICK], [1], None)
-    mask = ks.Mask(_mask_of(shape.points))
+    """A run's seconds a frame, and `VideoTracker`'s; by the clock and by the processor's.
+
+    They take turns, each in a process of its own: PyTorch keeps threads for every thread that computes.
+    """
+    context = multiprocessing.get_context("spawn")
     rows: dict[str, list[tuple[float, float]]] = {"tracker": [], "run": []}
-    for _ in range(TURNS):
-        rows["tracker"].append(_timed(_track(clip, network, mask)))
-        rows["run"].append(_timed(_run(studio, subject.id)))
-        studio.undo()
-    resident = resident_mib()
-    studio.close()
+    with context.Pool(1) as alone, context.Pool(1) as studio:
+        for _ in range(TURNS):
+            rows["tracker"].append(alone.apply(_tracker_turn, (clip, model)))
+            rows["run"].append(studio.apply(_run_turn, (clip, folder, model)))
+        resident, own = studio.apply(resident_mib), studio.apply(_own_seconds)
+        studio.apply(_end)
     row = {
-        f"{name}_{what}": min(r[i] for r in rows[name])
+        f"{name}_{what}": min(taken[i] for taken in rows[name])
         for name in rows
         for i, what in enumerate(("s", "cpu_s"))
     }
-    return {**row, "resident_mib": resident, "sent_bytes": float(sum(sent))}
+    return {**row, "own_s": own / (TURNS * RUN), "resident_mib": resident}
 
 
-def _mask_of(points: tuple[float, ...]) -> Any:
-    from keepsight.shapes import cvat_rle
+@cache
+def _network(model: str) -> Any:
+    return ks.load_model(model, device="cpu")
 
-    return cvat_rle.decode(points, SIZE[1], SIZE[0])
+
+@cache
+def _studio(clip: Path, folder: Path, model: str) -> Studio:
+    """A studio with one object, clicked; events are written as they are for a page."""
+    for owner, method in ((Running, "_write"), (Runs, "_tell_of")):
+        setattr(owner, method, _CLOCK.timing(getattr(owner, method)))
+    info = open_source(str(clip)).info
+    project = open_project(folder / "run.keepsight", Fingerprint(FRAMES, *SIZE, 0), clip)
+    opened = Clip(info, FRAMES, partial(open_source, str(clip)))
+    studio = Studio(project, opened, lambda name: _network(model))
+    studio.start()
+
+    def write(event: dict[str, Any]) -> None:
+        json.dumps(event)
+
+    studio.listen(write)
+    while studio.worker.model.state != "ready":
+        time.sleep(0.01)
+    subject, _ = studio.add_subject("mask")
+    studio.prompt(subject.id, 0, [CLICK], [1], None)
+    _OPENED.append(studio)
+    return studio
 
 
-def _track(clip: Path, network: Any, mask: ks.Mask) -> Iterator[None]:
+_OPENED: list[Studio] = []  # in the process that runs
+_CLOCK = Clock()  # what a run does beside tracking: shapes, the project file, events
+
+
+def _own_seconds() -> float:
+    return _CLOCK.seconds
+
+
+def _end() -> None:
+    for studio in _OPENED:
+        studio.close()
+
+
+def _tracker_turn(clip: Path, model: str) -> tuple[float, float]:
+    return _timed(_track(clip, _network(model)))
+
+
+def _run_turn(clip: Path, folder: Path, model: str) -> tuple[float, float]:
+    studio = _studio(clip, folder, model)
+    taken = _timed(_run(studio, 1))
+    studio.undo()
+    return taken
+
+
+def _track(clip: Path, network: Any) -> Iterator[None]:
     with ks.VideoTracker(str(clip), model=network, undo_depth=0) as tracker:
-        tracker.prompt(0, 1, mask=mask)
+        tracker.prompt(0, 1, points=[CLICK])
         for _ in tracker.propagate(1, RUN + 1):
             yield
 
@@ -232,8 +273,7 @@ def main() -> None:
         clip = Path(folder) / "clip.mp4"
         write_clip(clip)
         row = over_http(clip, options.model, options.clicks)
-        with multiprocessing.get_context("spawn").Pool(1) as pool:
-            row |= pool.apply(beside_tracker, (clip, Path(folder), options.model))
+        row |= beside_tracker(clip, Path(folder), options.model)
     overhead = {what: row[f"run_{what}"] / row[f"tracker_{what}"] - 1 for what in ("s", "cpu_s")}
     print(f"page there after {row['page_s']:.2f} s (the best of {TURNS} starts)")
     print(f"click to mask: {row['click_ms']:.0f} ms median, {row['click_worst_ms']:.0f} ms at most")
@@ -243,7 +283,8 @@ def main() -> None:
     )
     print(
         f"run: {1000 * row['run_s']:.0f} ms a frame, VideoTracker alone {1000 * row['tracker_s']:.0f} ms: "
-        f"{100 * overhead['s']:+.1f} % by the clock, {100 * overhead['cpu_s']:+.1f} % of processor time"
+        f"{100 * overhead['s']:+.1f} % by the clock, {100 * overhead['cpu_s']:+.1f} % of processor time; "
+        f"{1000 * row['own_s']:.1f} ms of it are the run's own"
     )
     print(
         f"resident: {row['resident_after_clicks_mib']:.0f} MiB after the clicks, "

@@ -153,15 +153,13 @@ def main() -> None:
     parser.add_argument("source", type=Path, help="a video, best with 1,000 frames or more")
     parser.add_argument("--chromium", default=shutil.which("chromium") or shutil.which("google-chrome"))
     told = parser.parse_args()
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        served(told.source.absolute(), Path(folder) / "project.keepsight") as address,
-        sync_playwright() as playwright,
-    ):
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        # The browser is there before the server, as on a desk.
         browser = playwright.chromium.launch(executable_path=told.chromium, args=list(FLAGS))
         page = browser.new_page(viewport={"width": 1280, "height": 720})
         page.set_default_timeout(120_000)
-        measure(page, address)
+        with served(told.source.absolute(), Path(folder) / "project.keepsight") as address:
+            measure(page, address)
         browser.close()
 
 

@@ -4,12 +4,14 @@ import shutil
 import signal
 import sqlite3
 import subprocess
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from websockets.sync.client import connect
 
 from keepsight.apps.annotator import startup
 from keepsight.apps.annotator.errors import ForbiddenError, ProjectError
@@ -153,6 +155,15 @@ def test_stopped_in_the_middle_of_a_run_it_ends_soon(clip: Path) -> None:
     link = sqlite3.connect(clip.with_name("clip.mp4.keepsight"))
     assert link.execute("SELECT state FROM runs").fetchall() == [("interrupted",)]
     link.close()
+
+
+def test_stopped_while_the_model_is_loaded_it_ends_in_order(clip: Path) -> None:
+    for delay in (0.2, 0.6, 1.0, 1.4):
+        with running(clip) as server, connect(server.address.replace("http", "ws") + "api/events"):
+            time.sleep(delay)  # whatever it is at then
+            assert server.stop() == 0
+            assert "terminate" not in server.said
+    assert sorted(path.name for path in clip.parent.iterdir()) == ["clip.mp4", "clip.mp4.keepsight"]
 
 
 def test_what_cannot_be_opened_is_told(tmp_path: Path) -> None:

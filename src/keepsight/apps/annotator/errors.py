@@ -5,7 +5,6 @@ from keepsight.errors import KeepsightError
 __all__ = [
     "BusyError",
     "ForbiddenError",
-    "FormatError",
     "ModelNotReadyError",
     "NoSuchError",
     "ProjectError",
@@ -59,9 +58,3 @@ class ModelNotReadyError(KeepsightError):
     """The model is still being loaded, or could not be."""
 
     status = 503
-
-
-class FormatError(KeepsightError):
-    """A file format that is known but cannot be written or read yet."""
-
-    status = 501

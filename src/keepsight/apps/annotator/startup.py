@@ -1,6 +1,8 @@
 """From what was told on the command line to a running server."""
 
+import os
 import secrets
+import sys
 import threading
 import webbrowser
 from collections.abc import Callable
@@ -74,6 +76,10 @@ def start(options: AnnotateOptions) -> None:
 
         models = tuple(dict.fromkeys((options.model, *MODELS)))
         serve(build_app(studio, shelf, str(fingerprint), models, door), listening, ready)
+    if studio.worker.left_behind:
+        # Everything is saved and closed. PyTorch aborts where the interpreter ends beneath a thread of its.
+        sys.stdout.flush()
+        os._exit(0)
 
 
 def _loader(options: AnnotateOptions) -> Callable[[str], "VideoNetwork"]:

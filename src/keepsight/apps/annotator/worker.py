@@ -93,6 +93,11 @@ class Worker:
         if started and self._thread.is_alive():
             self._thread.join(0 if self.model.state == "loading" else STOP_SECONDS)
 
+    @property
+    def left_behind(self) -> bool:
+        """Whether the thread goes on though the worker was closed."""
+        return self._closing and self._thread.is_alive()
+
     def network(self, name: str) -> "VideoNetwork":
         """A model by name, loaded when it is needed; for use on the worker's thread.
 

@@ -103,6 +103,14 @@ test("no answer is told of only while the server is thought to be there", async 
     assert.equal(told.length, 1);
 });
 
+test("what changed between the first answer and the connection is asked for", async () => {
+    const { sync, asked } = made();
+    await sync.start();
+    sync.take({ type: "hello", revision: 6 });
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(asked.timeline, 2);
+});
+
 test("another video is opened once, an object that is gone is no longer selected", async () => {
     const { sync, store, answers, opened } = made();
     await sync.reload();
@@ -175,13 +183,19 @@ test("the model's state and the end of tracking both ways are heard of", async (
     assert.match(told[1], /both ways/);
 });
 
-test("after a break everything is asked for again", async () => {
+test("after a break all is asked for again, at first only what may have been missed", async (context) => {
     const { sync, shapes, scenes, asked } = made();
-    await sync.reload();
+    await sync.start();
     await stale(shapes, scenes, 4);
     const before = { ...asked };
+    context.mock.timers.enable({ apis: ["setTimeout"] });
     sync.take({ type: "hello", revision: 5 });
     await new Promise((resolve) => setImmediate(resolve));
-    assert.ok(asked.project > before.project && asked.timeline > before.timeline);
+    context.mock.timers.tick(1000);
+    assert.equal(await stale(shapes, scenes, 4), false);
+    assert.deepEqual([asked.project, asked.timeline], [before.project + 1, before.timeline]);
+    sync.take({ type: "hello", revision: 5 });
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.ok(asked.timeline > before.timeline);
     assert.equal(await stale(shapes, scenes, 4), true);
 });

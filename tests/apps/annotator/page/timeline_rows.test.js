@@ -125,6 +125,14 @@ test("a pixel that holds many frames shows the worst of them", () => {
     assert.equal(columns.length, 100);
     assert.equal(columns[50].score, 0.1);
     assert.equal(columns[51].score, 0.9);
+    assert.equal(columns[51].presence, 1);
+    row = withShape(
+        withShape(row, 511, shapeAt(511, { presence: 0.6, score: null })),
+        512,
+        shapeAt(512, { presence: null }),
+    );
+    const [mixed] = columnsOf(row, new Scale(1000, 100), false).slice(51);
+    assert.deepEqual([mixed.presence, mixed.score], [0.6, 0.9]);
     assert.ok(columns.every(({ state }) => state === "present"));
 });
 

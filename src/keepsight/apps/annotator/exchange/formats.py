@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from keepsight.apps.annotator.clip import Clip
-from keepsight.apps.annotator.errors import FormatError
 from keepsight.apps.annotator.exchange import coco, cvat, davis, jsonlines, outgoing
 from keepsight.apps.annotator.exchange.incoming import Incoming
 from keepsight.apps.annotator.project import Project
+from keepsight.errors import UsageError
 
 __all__ = ["FORMATS", "Format", "read_file", "write_file"]
 
@@ -21,14 +21,14 @@ class Format:
         name: as people read it.
         suffix: added to the video's name.
         media_type: of the file.
-        write: writes a project to a file, None where that is not there.
-        read: reads a file, None where that is not there.
+        write: writes a project to a file.
+        read: reads a file, None where it holds no shapes.
     """
 
     name: str
     suffix: str
     media_type: str
-    write: Callable[[Project, Clip, Path], None] | None = None
+    write: Callable[[Project, Clip, Path], None]
     read: Callable[[Path, Clip], list[Incoming]] | None = None
 
 
@@ -45,24 +45,20 @@ def write_file(name: str, project: Project, clip: Clip, path: Path) -> None:
     """Writes a project as a file of a format.
 
     Raises:
-        FormatError: the format cannot be written.
         OutputError: the file cannot be written, or the format cannot hold what the project has.
         SourceError: a frame that the file needs cannot be read.
     """
-    format = FORMATS[name]
-    if format.write is None:
-        raise FormatError(f"{format.name} cannot be exported from here yet. Choose another format.")
-    format.write(project, clip, path)
+    FORMATS[name].write(project, clip, path)
 
 
 def read_file(name: str, path: Path, clip: Clip) -> list[Incoming]:
     """Reads a file of a format.
 
     Raises:
-        FormatError: the format cannot be read.
+        UsageError: the format holds pictures of results only.
         AnnotationError: the file is not of the format, or of another video.
     """
     format = FORMATS[name]
     if format.read is None:
-        raise FormatError(f"{format.name} cannot be imported here yet. Choose another format.")
+        raise UsageError(f"Expected a format that holds shapes, but the {format.name} holds pictures only.")
     return format.read(path, clip)

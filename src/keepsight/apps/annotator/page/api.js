@@ -1,7 +1,6 @@
 /**
  * The server's interface, one method a request.
  *
- * @typedef {import("./wire")} Wire
  * @typedef {import("./wire").Shape} Shape
  * @typedef {import("./wire").Prompt} Prompt
  * @typedef {import("./wire").Item} Item

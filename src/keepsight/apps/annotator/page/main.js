@@ -132,5 +132,5 @@ listenToKeys({
 });
 
 surface.focus({ preventScroll: true });
-void sync.reload();
+void sync.start();
 events.connect();

@@ -14,6 +14,8 @@ export class Sync {
     #own = new Set();
     #known = -1;
     #opened = "";
+    /** @type {Promise<void> | null} everything asked for at first, until there is a connection */
+    #started = null;
 
     /**
      * @param {object} parts
@@ -36,6 +38,12 @@ export class Sync {
         this.project = new Refresher(() => this.#quietly(() => this.#loadProject()), 30);
         this.timeline = new Refresher(() => this.#quietly(() => this.#loadTimeline()), 250);
         this.review = new Refresher(() => this.#quietly(() => this.#loadReview()), 600);
+    }
+
+    /** Asks for everything, before there is a connection for events. */
+    async start() {
+        this.#started = this.reload();
+        await this.#started;
     }
 
     /** Asks for everything again, as after a break. */
@@ -88,7 +96,7 @@ export class Sync {
     take(event) {
         switch (event.type) {
             case "hello":
-                void this.reload();
+                void this.#greeted(event.revision);
                 break;
             case "model":
                 this.#patch({ model: event.model });
@@ -105,6 +113,19 @@ export class Sync {
                     this.#compared(event.state, event.error ?? null);
                 }
                 break;
+        }
+    }
+
+    /** @param {number} revision */
+    async #greeted(revision) {
+        const started = this.#started;
+        this.#started = null;
+        await started;
+        if (started && revision === this.#known) {
+            // The first connection: unknown is only what was told just before it, as the model's state.
+            this.project.soon();
+        } else {
+            await this.reload();
         }
     }
 

@@ -66,10 +66,14 @@ export function coloursOf(element) {
 export function prepared(canvas, width, height) {
     const ratio = devicePixelRatio;
     const context = canvas.getContext("2d");
-    canvas.width = Math.round(width * ratio);
-    canvas.height = Math.round(height * ratio);
-    canvas.style.height = `${height}px`;
-    context?.scale(ratio, ratio);
+    const [across, down] = [Math.round(width * ratio), Math.round(height * ratio)];
+    if (canvas.width !== across || canvas.height !== down) {
+        canvas.width = across;
+        canvas.height = down;
+        canvas.style.height = `${height}px`;
+    }
+    context?.setTransform(ratio, 0, 0, ratio, 0, 0);
+    context?.clearRect(0, 0, width, height);
     return context;
 }
 
@@ -201,7 +205,7 @@ function drawStretch(context, scale, colours, { start, stop, risk }) {
 function drawColumns(context, scale, columns, colour, absent, { top, height }) {
     const pitch = scale.width / Math.max(1, columns.length);
     const gap = pitch > 6 ? 1 : 0;
-    columns.forEach(({ state, score }, index) => {
+    columns.forEach(({ state, score, presence }, index) => {
         const [left, right] = [index * pitch, (index + 1) * pitch - gap];
         if (state === "absent") {
             // A line along the bottom.
@@ -212,8 +216,10 @@ function drawColumns(context, scale, columns, colour, absent, { top, height }) {
             context.globalAlpha = 0.35;
             context.fillStyle = colour;
             context.fillRect(left, top, right - left, height);
-            context.globalAlpha = 1;
+            // Present for certain: the full colour. As likely gone as there: half of it.
+            context.globalAlpha = presence ?? 1;
             context.fillRect(left, top + height * (1 - part), right - left, height * part);
+            context.globalAlpha = 1;
         }
     });
 }

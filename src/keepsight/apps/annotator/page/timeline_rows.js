@@ -184,6 +184,7 @@ export function nextEdit(rows, frame, direction, object) {
  * @typedef {object} Column what of a row falls into one pixel
  * @property {"none" | "absent" | "held" | "present"} state held: from an earlier keyframe
  * @property {number | null} score the lowest
+ * @property {number | null} presence the lowest
  */
 
 /**
@@ -201,18 +202,27 @@ export function columnsOf(row, scale, held) {
     for (let index = 0; index < count; index++) {
         const stop = scale.first + (index + 1) * step;
         /** @type {Column} */
-        const column = { state: "none", score: null };
+        const column = { state: "none", score: null, presence: null };
         if (held && place > 0) {
             column.state = row.outside[place - 1] ? "absent" : "held";
         }
         for (; place < row.frames.length && row.frames[place] < stop; place++) {
             column.state = stateAt(row, place);
-            const score = row.score[place];
-            column.score = score === null ? column.score : Math.min(column.score ?? 1, score);
+            column.score = lower(column.score, row.score[place]);
+            column.presence = lower(column.presence, row.presence[place]);
         }
         columns.push(column);
     }
     return columns;
+}
+
+/**
+ * @param {number | null} one
+ * @param {number | null} other
+ * @returns {number | null} the lower of those that are known
+ */
+function lower(one, other) {
+    return one === null || other === null ? (one ?? other) : Math.min(one, other);
 }
 
 /**

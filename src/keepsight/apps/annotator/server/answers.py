@@ -19,7 +19,6 @@ MEANINGS = {
     409: "Something else has to come first, or the project cannot be used",
     413: "Too many bytes",
     422: "The request is not of the form that is documented, or a frame cannot be decoded",
-    501: "This format cannot be written or read yet",
     503: "The model is not there (yet)",
     507: "The disk is full; nothing was changed",
 }

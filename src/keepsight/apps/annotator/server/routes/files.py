@@ -39,7 +39,7 @@ def file_routes(studio: Studio) -> APIRouter:
         "/export",
         response_class=FileResponse,
         responses={
-            **documented(501, 507),
+            **documented(507),
             200: {
                 "content": {each.media_type: {} for each in FORMATS.values()},
                 "description": "The project as a file",
@@ -64,7 +64,7 @@ def file_routes(studio: Studio) -> APIRouter:
     @router.post(
         "/import",
         response_model=ImportedAnswer,
-        responses=documented(501, 507),
+        responses=documented(507),
         openapi_extra=BINARY,
     )
     async def import_(request: Request, kind: Annotated[FormatIn, Query(alias="format")]) -> dict[str, Any]:
