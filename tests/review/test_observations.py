@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keepsight.errors import UsageError
@@ -99,6 +99,7 @@ def test_two_thousand_frames_are_small() -> None:
     assert len(json.dumps(trail.to_json())) < 2000 * 250
 
 
+@settings(deadline=None)
 @given(st.lists(OBSERVATION), st.sets(st.integers(0, 99)), st.dictionaries(st.integers(0, 99), SHARE))
 def test_a_trail_comes_back_from_json_as_it_was(
     observations: list[Observation], told: set[int], agreements: dict[int, float]

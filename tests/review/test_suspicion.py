@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -55,6 +55,7 @@ def anything(draw: st.DrawFn) -> Series:
     return trail.series()
 
 
+@settings(deadline=None)
 @given(anything())
 def test_every_cue_stays_within_bounds_whatever_comes(series: Series) -> None:
     for cue in CUES:
@@ -132,6 +133,7 @@ def test_disagreement_counts_where_it_is_known() -> None:
     assert suspicion.tolist() == [0, 0.75, 0, 0]
 
 
+@settings(deadline=None)
 @given(
     hnp.arrays(np.float64, st.integers(1, 40), elements=st.floats(0, 2)),
     st.data(),
@@ -145,6 +147,7 @@ def test_more_change_is_never_less_suspect(changes: FloatArray, data: st.DataObj
     assert after[at] >= before[at] - 1e-9
 
 
+@settings(deadline=None)
 @given(anything(), st.data())
 def test_a_lower_score_presence_or_agreement_is_never_less_suspect(
     series: Series, data: st.DataObject
