@@ -47,6 +47,7 @@ def make_desk(browser: Browser, server: Server, clip: Clip) -> Iterator[Callable
 
     yield make
     for desk in opened:
+        desk.page.unroute_all(behavior="ignoreErrors")  # what is on its way when a test ends fails no other
         desk.page.context.close()
     assert [desk.complaints for desk in opened if desk.complaints] == []
 
