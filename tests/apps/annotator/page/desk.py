@@ -209,6 +209,11 @@ class Desk:
         )
         return tuple(int(value) for value in said[:3])
 
+    @property
+    def scale(self) -> float:
+        """CSS pixels for a pixel of the frame."""
+        return float(self.page.locator("#picture").get_attribute("data-scale") or 0)
+
     def until(self, holds: Callable[[], bool], what: str, seconds: float = SECONDS) -> None:
         """Waits until something holds, while the page goes on."""
         end = time.monotonic() + seconds

@@ -83,18 +83,21 @@ def test_on_a_phone_two_fingers_move_and_one_points(make_desk: MakeDesk, tmp_pat
     desk = make_desk(PHONE, touch=True).open()
     page = desk.page
     x, y = desk.clip.inside()
+    # Looked at beside the mark that the tap leaves.
+    plain = desk.pixel(x + 30, y)
     page.touchscreen.tap(*desk.place(x, y))
-    desk.until(lambda: bool(desk.project["objects"]) and desk.shape(0) is not None, "the tap is answered")
+    desk.until(lambda: desk.pixel(x + 30, y) != plain, "the tap's mask is seen")
     page.screenshot(path=tmp_path / "phone.png")
     touch = page.context.new_cdp_session(page)
-    (left, top), before = desk.place(x, y), desk.pixel(x, y)
+    (left, top), before = desk.place(x, y), desk.scale
     for kind, spread in (("touchStart", 20), ("touchMove", 40), ("touchMove", 60), ("touchEnd", None)):
         points = [] if spread is None else [{"x": left - spread, "y": top}, {"x": left + spread, "y": top}]
         touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
-    page.wait_for_function("() => true")
+    desk.until(lambda: desk.scale > 2 * before, "the picture is larger")
     assert len(desk.server.get("api/shapes/0")["prompts"][0]["points"]) == 1, "pinching is no click"
-    page.get_by_role("button", name="Fit the frame").tap()
-    desk.until(lambda: desk.pixel(x, y) == before, "the frame is fitted again")
+    # With the mouse: Chromium loses some of the taps that come right after two fingers were lifted.
+    page.get_by_role("button", name="Fit the frame").click()
+    desk.until(lambda: desk.scale == pytest.approx(before, rel=0.05), "the frame is fitted again")
     for width, height in (PHONE, SMALLEST):
         page.set_viewport_size({"width": width, "height": height})
         assert page.evaluate("document.documentElement.scrollWidth") <= width

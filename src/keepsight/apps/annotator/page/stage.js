@@ -172,6 +172,7 @@ export class Stage {
         if (picture && scene) {
             this.#painted = frame;
             this.parts.picture.dataset.frame = String(frame);
+            this.parts.picture.dataset.scale = this.#view.scale.toFixed(4);
             ondrawn(frame);
         }
     }
