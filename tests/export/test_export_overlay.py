@@ -36,6 +36,13 @@ def test_the_label_says_name_and_score_above_the_box(make_result: MakeResult) ->
     assert math.dist(tag.reshape(-1, 3).mean(axis=0), color(1)) < 120
 
 
+def test_objects_have_the_colours_they_are_given(make_result: MakeResult) -> None:
+    result = make_result(0, {1: (100, 100, 160, 150), 2: (200, 100, 260, 150)}, size=(200, 300))
+    picture = draw(result, colors={1: (1, 2, 3)})
+    assert picture[100, 130].tolist() == [1, 2, 3]
+    assert picture[100, 230].tolist() == list(color(2))
+
+
 def test_absent_objects_are_not_drawn(make_result: MakeResult) -> None:
     result = make_result(0, {1: None})
     assert np.array_equal(draw(result), result.image)

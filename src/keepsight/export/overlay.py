@@ -50,12 +50,15 @@ def color(object_id: int) -> Color:
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
-def draw(result: FrameResult, names: Mapping[int, str] | None = None) -> ImageArray:
+def draw(
+    result: FrameResult, names: Mapping[int, str] | None = None, colors: Mapping[int, Color] | None = None
+) -> ImageArray:
     """Draws every visible object on a copy of its frame.
 
     Args:
         result: the frame and its objects.
         names: display names by object id; "object_<id>" where missing.
+        colors: RGB, 0..255 each, by object id; `color` of the id where missing.
 
     Returns:
         (H, W, 3) uint8 RGB. Labels stay inside the frame as far as they fit, and off each other where
@@ -64,12 +67,13 @@ def draw(result: FrameResult, names: Mapping[int, str] | None = None) -> ImageAr
     canvas: ImageArray = np.array(result.image, dtype=np.uint8, order="C")
     tracks, taken = Tracks(names), list[Rect]()
     shown = [(i, item, box) for i, item in result.items() if item.visible and (box := _rect(item))]
+    paints = {i: color(i) for i, _, _ in shown} | dict(colors or {})
     for object_id, item, box in shown:
-        _tint(canvas, item, box, color(object_id))
+        _tint(canvas, item, box, paints[object_id])
     for object_id, _, (x1, y1, x2, y2) in shown:
-        cv2.rectangle(canvas, (x1, y1), (x2 - 1, y2 - 1), color(object_id), _line_width(canvas))
+        cv2.rectangle(canvas, (x1, y1), (x2 - 1, y2 - 1), paints[object_id], _line_width(canvas))
     for object_id, item, box in shown:
-        tag = _tag(_caption(tracks.name(object_id), item.score), color(object_id), _text_height(canvas))
+        tag = _tag(_caption(tracks.name(object_id), item.score), paints[object_id], _text_height(canvas))
         taken.append(_place(canvas, tag, box, taken))
     return canvas
 
@@ -79,16 +83,19 @@ class Painter:
 
     Args:
         names: display names by object id.
+        colors: RGB, 0..255 each, by object id.
     """
 
-    def __init__(self, names: Mapping[int, str] | None = None) -> None:
-        self._names = names
+    def __init__(
+        self, names: Mapping[int, str] | None = None, colors: Mapping[int, Color] | None = None
+    ) -> None:
+        self._names, self._colors = names, colors
         self._last: tuple[FrameResult, ImageArray] | None = None
 
     def __call__(self, result: FrameResult) -> ImageArray:
         """What `draw` returns; callers share the array and must not change it."""
         if self._last is None or self._last[0] is not result:
-            self._last = result, draw(result, self._names)
+            self._last = result, draw(result, self._names, self._colors)
         return self._last[1]
 
 

@@ -134,6 +134,21 @@ def test_the_overlay_is_a_video_of_all_frames(client: TestClient, annotated: Stu
     assert frames[0].shape == (48, 80, 3)
 
 
+def test_the_overlay_has_the_colours_of_the_project(client: TestClient, annotated: Studio) -> None:
+    def tone() -> list[float]:
+        with av.open(io.BytesIO(exported(client, "overlay"))) as container:
+            first = next(container.decode(video=0)).to_ndarray(format="rgb24")
+        return [float(first[..., channel].mean()) for channel in range(3)]
+
+    looks = {}
+    for name, colour in (("red", "#ff0000"), ("blue", "#0000ff")):
+        for subject in annotated.project.subjects():
+            annotated.change_subject(subject.id, {"colour": colour})
+        looks[name] = tone()
+    assert looks["red"][0] > looks["blue"][0] + 5
+    assert looks["red"][2] < looks["blue"][2] - 5
+
+
 def test_an_empty_project_is_exported_too(client: TestClient) -> None:
     for name in (*ROUND, "overlay"):
         assert exported(client, name)

@@ -210,6 +210,14 @@ def test_folders_that_are_not_given_are_not_opened(clip: Path, tmp_path: Path) -
         start(options(clip, allow=[clip.parent], project=tmp_path.parent / "a.keepsight"))
 
 
+def test_pictures_that_lead_out_of_the_given_folders_are_not_opened(clip: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "given" / "frames"
+    folder.mkdir(parents=True)
+    (folder / "00000.jpg").symlink_to(clip)
+    with pytest.raises(ForbiddenError, match=r"00000\.jpg leads to .* Name its folder with --allow"):
+        start(options(folder))
+
+
 def test_a_project_of_a_newer_version_is_told(clip: Path) -> None:
     with running(clip) as server:
         server.stop()

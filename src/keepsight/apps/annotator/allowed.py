@@ -19,11 +19,17 @@ class AllowedFolders:
         self._folders = [folder.expanduser().resolve() for folder in folders]
 
     def check(self, path: Path) -> None:
-        """Refuses a path outside, wherever its links lead.
+        """Refuses a path outside, wherever its links lead, and a folder with links to the outside.
 
         Raises:
             ForbiddenError: it lies outside.
         """
+        self._check_one(path)
+        for entry in path.iterdir() if path.is_dir() else ():
+            if entry.is_symlink():
+                self._check_one(entry)
+
+    def _check_one(self, path: Path) -> None:
         real = path.resolve()
         if not any(real.is_relative_to(folder) for folder in self._folders):
             listed = ", ".join(str(folder) for folder in self._folders)

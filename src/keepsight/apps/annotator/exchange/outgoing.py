@@ -6,6 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+from PIL import ImageColor
 
 from keepsight.apps.annotator.clip import Clip
 from keepsight.apps.annotator.interpolation import seen
@@ -13,6 +14,7 @@ from keepsight.apps.annotator.project import Project, Subject
 from keepsight.errors import UsageError
 from keepsight.export import CocoWriter, JsonLinesWriter, MaskWriter, ResultWriter, VideoWriter
 from keepsight.export.files import output_errors
+from keepsight.export.overlay import Painter
 from keepsight.export.writer import frame_stem
 from keepsight.shapes import figure_to_mask
 from keepsight.types import Frame, FrameResult, ObjectResult
@@ -35,8 +37,10 @@ def write_json_lines(project: Project, clip: Clip, path: Path) -> None:
 
 
 def write_overlay(project: Project, clip: Clip, path: Path) -> None:
-    """The video with everything drawn in; see `VideoWriter`."""
-    _write(VideoWriter(path, names=_names(project)), _results(project, clip, pictures=True))
+    """The video with everything drawn in, in the project's colours; see `VideoWriter`."""
+    colors = {subject.id: ImageColor.getrgb(subject.colour)[:3] for subject in project.subjects()}
+    painter = Painter(_names(project), colors)
+    _write(VideoWriter(path, draw=painter), _results(project, clip, pictures=True))
 
 
 def write_davis(project: Project, clip: Clip, path: Path) -> None:
