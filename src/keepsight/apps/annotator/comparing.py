@@ -1,5 +1,6 @@
 """Tracking back what was tracked, to see where the two ways part: on request, and as long as a run."""
 
+import threading
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ class Comparing:
         clip: its video.
         worker: what does it.
         review: is told of the result.
+        changing: held while a job is begun, here and by runs: one of them finds the worker free.
         tell: is handed the event when it is there.
     """
 
@@ -39,10 +41,11 @@ class Comparing:
         clip: Clip,
         worker: Worker,
         review: Review,
+        changing: threading.Lock,
         tell: Callable[[dict[str, Any]], None],
     ) -> None:
         self._project, self._clip, self._worker = project, clip, worker
-        self._review, self._tell = review, tell
+        self._review, self._changing, self._tell = review, changing, tell
 
     def begin(self, number: int, policy: str) -> None:
         """Begins to track an object back, with the model and policy that it was tracked with last.
@@ -67,10 +70,11 @@ class Comparing:
         for run in self._project.live_runs():
             if number in run.spec.objects:
                 model, policy = run.spec.model, run.spec.policy
-        self._worker.require_free()
-        self._worker.require_ready(model)
         pieces = self._pieces(subject, model, policy, min(tracked), max(tracked))
-        self._worker.begin(Job(NAME, pieces, lambda how, error: self._ended(number, how, error)))
+        with self._changing:
+            self._worker.require_free()
+            self._worker.require_ready(model)
+            self._worker.begin(Job(NAME, pieces, lambda how, error: self._ended(number, how, error)))
 
     def _pieces(self, subject: Subject, model: str, policy: str, first: int, last: int) -> Iterator[None]:
         network: VideoNetwork = self._worker.network(model)

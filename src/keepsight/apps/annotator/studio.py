@@ -54,7 +54,7 @@ class Studio:
         self._changing = threading.Lock()
         self.runs = Runs(project, clip.frames, clip.opened, self.worker, self._changing, self._tell)
         self.review = Review(project, clip.frames)
-        self.comparing = Comparing(project, clip, self.worker, self.review, self._tell)
+        self.comparing = Comparing(project, clip, self.worker, self.review, self._changing, self._tell)
         self._desk = Desk(clip.opened)
         self._listeners: list[Callable[[Event], None]] = []
         self._telling = threading.Lock()
