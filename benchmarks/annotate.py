@@ -4,7 +4,8 @@
 
 A server of its own process is asked over HTTP as the page asks it, on 1,000 frames of 854 x 480. The run and
 the tracker alone take turns in one process, on the same frames; their processor time is compared too, since
-it depends less on what else the machine does.
+it depends less on what else the machine does. With --long 2000, a run over so many frames follows, whose page
+shows every frame, and the server's memory on the way.
 """
 
 import argparse
@@ -48,7 +49,7 @@ RUN = 40
 TURNS = 4
 
 
-def write_clip(path: Path) -> None:
+def write_clip(path: Path, frames: int = FRAMES) -> None:
     """The clip there and back again, until there are enough frames."""
     with open_source(str(CLIP)) as source:
         images = [cv2.resize(frame.image, SIZE, interpolation=cv2.INTER_AREA) for frame in source]
@@ -58,7 +59,7 @@ def write_clip(path: Path) -> None:
         return result.image
 
     with VideoWriter(path, rate=Fraction(25), draw=plain) as writer:
-        for index, image in enumerate(islice(there_and_back, FRAMES)):
+        for index, image in enumerate(islice(there_and_back, frames)):
             writer.write(ks.FrameResult(index, None, np.asarray(image, np.uint8)))
 
 
@@ -135,6 +136,25 @@ def scrubbing(server: Server, frames: range) -> float:
     for frame in frames:
         server.get(f"/api/frames/{frame}.jpg?v={version}")
     return len(frames) / (time.perf_counter() - began)
+
+
+def long_run(clip: Path, model: str, frames: int) -> dict[int, float]:
+    """The server's resident MiB during a run of one object, by frame, ten times in all."""
+    server = Server(clip, model)
+    try:
+        clicks(server, 1)
+        spec = {"objects": [1], "frame": 0, "target": frames - 1}
+        server.post("/api/run", spec)
+        resident = dict[int, float]()
+        while (run := server.get("/api/project").json()["run"]) is not None:
+            now = run["frame_now"] or 0
+            server.get(f"/api/frames/{now}.jpg")
+            if now >= len(resident) * frames // 10:
+                resident[now] = server.resident_mib()
+            time.sleep(0.02)
+    finally:
+        server.stop()
+    return resident
 
 
 def beside_tracker(clip: Path, folder: Path, model: str) -> dict[str, float]:
@@ -268,12 +288,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="pocket")
     parser.add_argument("--clicks", type=int, default=20)
+    parser.add_argument("--long", type=int, metavar="FRAMES", help="of a long run; none when left out")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         clip = Path(folder) / "clip.mp4"
         write_clip(clip)
+        memory = dict[int, float]()
         row = over_http(clip, options.model, options.clicks)
         row |= beside_tracker(clip, Path(folder), options.model)
+        if options.long:
+            write_clip(clip, options.long)
+            clip.with_name("clip.mp4.keepsight").unlink()
+            memory = long_run(clip, options.model, options.long)
     overhead = {what: row[f"run_{what}"] / row[f"tracker_{what}"] - 1 for what in ("s", "cpu_s")}
     print(f"page there after {row['page_s']:.2f} s (the best of {TURNS} starts)")
     print(f"click to mask: {row['click_ms']:.0f} ms median, {row['click_worst_ms']:.0f} ms at most")
@@ -290,6 +316,8 @@ def main() -> None:
         f"resident: {row['resident_after_clicks_mib']:.0f} MiB after the clicks, "
         f"{row['resident_after_scrubbing_mib']:.0f} after scrubbing"
     )
+    if options.long:
+        print("resident during a long run, MiB by frame:", *(f"{f}:{mib:.0f}" for f, mib in memory.items()))
     loads = os.getloadavg()
     print(json.dumps({"model": options.model, "load": loads[0], **row}))
 

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from keepsight.nn import matching
 from keepsight.nn.fine_matching import BAND, MARGIN, STEEPEST, FineRead
 from keepsight.nn.io import ImageFeatures
 
@@ -121,3 +122,13 @@ def test_bfloat16_carries_nearly_the_same(read: FineRead) -> None:
     rounded = carried(read, before.bfloat16(), [(before.bfloat16(), mask)])
     assert rounded.dtype == torch.float32
     assert (rounded[:, :2] - exact[:, :2]).abs().max() < 0.05
+
+
+@pytest.mark.parametrize("at_a_time", [1, 1000, 10**9])
+def test_cells_are_looked_up_in_parts_to_the_same_end(
+    read: FineRead, monkeypatch: pytest.MonkeyPatch, at_a_time: int
+) -> None:
+    memories = [(scene(1), square(8, 4)), (scene(2), square(4, 12))]
+    expected = carried(read, scene(3), memories)
+    monkeypatch.setattr(matching, "AT_A_TIME", at_a_time)
+    torch.testing.assert_close(carried(read, scene(3), memories), expected, rtol=1e-5, atol=1e-6)

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from keepsight.nn import matching
 from keepsight.nn.io import ImageFeatures
 from keepsight.nn.matching import MatchingConfig, MatchingRead, squared_distances
 
@@ -136,3 +137,15 @@ def test_frames_without_the_object_are_not_read_but_for_the_first(read: Matching
     torch.testing.assert_close(with_absent, without, atol=1e-5, rtol=1e-5)
     _, masks = read.read(view, torch.stack([absent, absent], dim=1), values[:, :2])
     assert not masks.any()
+
+
+@pytest.mark.parametrize("at_a_time", [1, 5 * 2 * TOKENS, 10**9])
+def test_cells_are_looked_up_in_parts_to_the_same_end(
+    read: MatchingRead, monkeypatch: pytest.MonkeyPatch, at_a_time: int
+) -> None:
+    memory = torch.stack([read.remember(features(n, 3), logits(3, seed=n)) for n in (1, 2)], dim=1)
+    values = torch.randn(3, 2, TOKENS, MEMORY_WIDTH)
+    expected = read.read(features(4), memory, values)
+    monkeypatch.setattr(matching, "AT_A_TIME", at_a_time)
+    for got, wanted in zip(read.read(features(4), memory, values), expected, strict=True):
+        torch.testing.assert_close(got, wanted, rtol=1e-5, atol=1e-6)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from keepsight.nn.io import ImageFeatures
-from keepsight.nn.matching import with_ones
+from keepsight.nn.matching import in_parts, with_ones
 
 __all__ = ["FineRead"]
 
@@ -91,8 +91,9 @@ class FineRead(nn.Module):
 
     def _everywhere(self, query: Tensor, keys: Tensor, content: Tensor) -> Tensor:
         """Sums of content (B, 2h, 2w, 5) by the likeness of its keys to every query: (B, 2h, 2w, 5)."""
-        likeness = (self._asked(query, 0).flatten(1, 2) @ with_ones(keys).flatten(1, 2).mT).exp()
-        return (likeness @ content.flatten(1, 2)).view(content.shape)
+        asked, offered = self._asked(query, 0).flatten(1, 2), with_ones(keys).flatten(1, 2)
+        parts = [(part @ offered.mT).exp() @ content.flatten(1, 2) for part in in_parts(asked, offered)]
+        return torch.cat(parts, dim=1).view(content.shape)
 
     def _nearby(self, query: Tensor, keys: Tensor, content: Tensor) -> Tensor:
         """The same, of content that lies close to the query's own place."""
