@@ -6,10 +6,11 @@ from torch.nn import functional as F
 
 from keepsight.nn import matching
 from keepsight.nn.io import ImageFeatures
-from keepsight.nn.matching import MatchingConfig, MatchingRead, squared_distances
+from keepsight.nn.matching import STEPS, MatchingConfig, MatchingRead, coarse, squared_distances
 
 WIDTH, MEMORY_WIDTH, SIDE = 16, 8, 4
 TOKENS = SIDE * SIDE
+ROUNDED = 1 / STEPS + 1e-6
 
 
 @pytest.fixture
@@ -45,11 +46,11 @@ def test_keys_have_unit_length_and_evidence_is_the_mask(read: MatchingRead) -> N
     mask = logits()
     extra = read.remember(features(0), mask)
     keys, evidence = extra[..., :WIDTH], extra[..., WIDTH:]
-    torch.testing.assert_close(keys.norm(dim=-1), torch.ones(1, TOKENS))
+    torch.testing.assert_close(keys.norm(dim=-1), torch.ones(1, TOKENS), rtol=0, atol=ROUNDED)
     for row in range(SIDE):
         for column in range(SIDE):
             cell = mask[0, 0, 4 * row : 4 * row + 4, 4 * column : 4 * column + 4].sigmoid()
-            torch.testing.assert_close(evidence[0, row * SIDE + column], cell.flatten())
+            torch.testing.assert_close(evidence[0, row * SIDE + column], cell.flatten(), rtol=0, atol=ROUNDED)
 
 
 def test_an_absent_object_leaves_no_evidence(read: MatchingRead) -> None:
@@ -149,3 +150,18 @@ def test_cells_are_looked_up_in_parts_to_the_same_end(
     monkeypatch.setattr(matching, "AT_A_TIME", at_a_time)
     for got, wanted in zip(read.read(features(4), memory, values), expected, strict=True):
         torch.testing.assert_close(got, wanted, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_coarse_numbers_are_whole_steps_and_pass_their_gradient(dtype: torch.dtype) -> None:
+    x = torch.linspace(-1, 1, 1001).to(dtype).requires_grad_()
+    with torch.no_grad():
+        rounded = coarse(x)
+        assert rounded.dtype == dtype
+        assert torch.equal(rounded.float() * STEPS, (rounded.float() * STEPS).round())
+        assert (rounded.min(), rounded.max()) == (-1, (STEPS - 1) / STEPS)
+        assert (rounded - x).abs().max() <= 1 / STEPS
+        assert torch.equal(coarse(rounded), rounded)
+    coarse(x).sum().backward()
+    assert x.grad is not None
+    assert torch.equal(x.grad, torch.ones_like(x))

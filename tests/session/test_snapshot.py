@@ -305,6 +305,43 @@ def test_channels_that_only_the_newest_map_needs_are_left_out_unnoticed(policy: 
     goes_on_alike(network, session, policy, frames[9:], newest_only=cut)
 
 
+def with_maps(change: Callable[[torch.Tensor], torch.Tensor], dtype: torch.dtype) -> SessionState[Any]:
+    """An object whose seven maps of five channels were made by hand."""
+    torch.manual_seed(0)
+    bank = full_bank(dtype, cells=900, width=5, pointer=4)
+    conditioning, recent = (
+        tuple(replace(e, map=None if e.map is None else change(e.map)) for e in entries)
+        for entries in (bank.conditioning, bank.recent)
+    )
+    return one_object(LatestState(replace(bank, conditioning=conditioning, recent=recent)), 8)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("cut", [None, slice(3, 4)])
+def test_whole_128ths_take_a_byte_and_come_back_as_they_were(dtype: torch.dtype, cut: slice | None) -> None:
+    def change(tensor: torch.Tensor) -> torch.Tensor:
+        steps = torch.randint(-128, 128, tensor[:, 2:].shape)
+        return torch.cat((tensor[:, :2], (steps / 128).to(dtype)), dim=1)
+
+    state = with_maps(change, dtype)
+    assert len(packed(state, coarse_from=2, newest_only=cut)) < 0.85 * len(packed(state, newest_only=cut))
+    again = carried(state, coarse_from=2, newest_only=cut)
+    for expected, found in zip(maps(carried(state, newest_only=cut)), maps(again), strict=True):
+        assert torch.equal(found, expected)
+        assert found.dtype == dtype
+
+
+@pytest.mark.parametrize("odd", [1.0, -1.0078125, 0.00390625, torch.nan, torch.inf])
+def test_what_is_no_128th_is_not_rounded(odd: float) -> None:
+    def change(tensor: torch.Tensor) -> torch.Tensor:
+        return torch.full_like(tensor, 0.5).index_fill(1, torch.tensor([3]), odd)
+
+    state = with_maps(change, torch.float32)
+    again = carried(state, coarse_from=2)
+    for expected, found in zip(maps(state), maps(again), strict=True):
+        assert torch.equal(found.nan_to_num(7), expected.nan_to_num(7))
+
+
 @pytest.mark.parametrize("cut", [slice(0, 1), slice(2, 2), slice(2, 4), slice(3, 2)])
 def test_channels_that_maps_do_not_have_cannot_be_left_out(cut: slice) -> None:
     session = Session(ToyNetwork())  # its maps have three channels
@@ -317,18 +354,23 @@ def test_channels_that_maps_do_not_have_cannot_be_left_out(cut: slice) -> None:
 # What a snapshot may weigh.
 
 
-def entry(frame: int, dtype: torch.dtype, cells: int, width: int, pointer: int) -> MemoryEntry:
+def entry(
+    frame: int, dtype: torch.dtype, cells: int, width: int, pointer: int, coarse: int | None
+) -> MemoryEntry:
     presence, iou = torch.randn(2).tolist()  # as long in digits as they get
-    return MemoryEntry(
-        frame, torch.randn(pointer, dtype=dtype), presence, iou, torch.randn(cells, width, dtype=dtype)
-    )
+    kept = torch.randn(cells, width, dtype=dtype)
+    if coarse is not None:
+        kept[:, coarse:] = torch.randint(-128, 128, kept[:, coarse:].shape) / 128
+    return MemoryEntry(frame, torch.randn(pointer, dtype=dtype), presence, iou, kept)
 
 
-def full_bank(dtype: torch.dtype, cells: int, width: int, pointer: int, seen: int = 15) -> MemoryBank:
+def full_bank(
+    dtype: torch.dtype, cells: int, width: int, pointer: int, *, seen: int = 15, coarse: int | None = None
+) -> MemoryBank:
     """As full as a bank gets: the prompted frame, six maps, fifteen pointers."""
-    bank = MemoryBank((entry(0, dtype, cells, width, pointer),))
+    bank = MemoryBank((entry(0, dtype, cells, width, pointer, coarse),))
     for frame in range(1000, 1000 + seen):
-        newest = entry(frame, dtype, cells, width, pointer)
+        newest = entry(frame, dtype, cells, width, pointer, coarse)
         bank = bank.with_recent(newest, maps=bank.reach(frame, 6), pointers=bank.reach(frame, 15))
     assert len(bank.recent) == 15
     return bank
@@ -362,10 +404,10 @@ def test_accounts_of_sam2long_that_share_nothing_bound_its_size() -> None:
 @pytest.mark.parametrize(("dtype", "half"), [(torch.float32, True), (torch.bfloat16, False)])
 def test_an_object_of_pocket_takes_less_than_1_mib(pocket: Sam2, dtype: torch.dtype, half: bool) -> None:
     config = pocket.config
-    bank = full_bank(dtype, config.grid**2, width_of(pocket), config.width)
+    bank = full_bank(dtype, config.grid**2, width_of(pocket), config.width, coarse=pocket.coarse_from)
     state = one_object(LatestState(bank), 4 * config.grid)
-    data = packed(state, "sam2", SHA256, half=half, newest_only=newest_only(pocket))
-    assert 0.9 * MIB < len(data) <= MIB
+    kept = {"newest_only": newest_only(pocket), "coarse_from": pocket.coarse_from}
+    assert 0.6 * MIB < len(packed(state, "sam2", SHA256, half=half, **kept)) <= MIB
 
 
 @pytest.fixture(scope="module")
@@ -385,7 +427,10 @@ def test_pocket_itself_goes_on_bit_for_bit(pocket: Sam2) -> None:
     for frame in frames[1:5]:
         session.step(frame)
     assert maps(session.snapshot())[0].shape == (pocket.config.grid**2, width_of(pocket))
-    goes_on_alike(pocket, session, "sam2", frames[5:], newest_only=newest_only(pocket))
+    kept = {"newest_only": newest_only(pocket), "coarse_from": pocket.coarse_from}
+    stored = header_of(packed(session.snapshot(), fingerprint=SHA256, **kept))
+    assert any(group[0] == "128ths" for group in stored["groups"])
+    goes_on_alike(pocket, session, "sam2", frames[5:], **kept)
 
 
 # What is refused.
@@ -456,15 +501,21 @@ def test_data_that_is_too_long_is_not_looked_at(data: bytes) -> None:
     assert read(data, max_bytes=len(data)).state.index == 8
 
 
+def header_of(data: bytes) -> Any:
+    from keepsight.session.snapshot import _FRAME
+
+    payload = data[_FRAME.size :]
+    (length,) = struct.unpack_from("<Q", payload)
+    return json.loads(json.loads(payload[8 : 8 + length])["__metadata__"]["keepsight"])
+
+
 def forged(data: bytes, change: Callable[[dict[str, Any]], Any]) -> bytes:
     """The same snapshot with another header, and a checksum that is right."""
     from keepsight.session.snapshot import _FRAME, _MAGIC, _checksum
 
-    payload = data[_FRAME.size :]
-    (length,) = struct.unpack_from("<Q", payload)
-    header = json.loads(json.loads(payload[8 : 8 + length])["__metadata__"]["keepsight"])
+    header = header_of(data)
     header = change(header) or header
-    made = save(load(payload), {"keepsight": json.dumps(header)})
+    made = save(load(data[_FRAME.size :]), {"keepsight": json.dumps(header)})
     return _FRAME.pack(_MAGIC, FORMAT, len(made), _checksum(made)) + made
 
 
@@ -495,6 +546,9 @@ FORGERIES: list[Callable[[dict[str, Any]], Any]] = [
     lambda h: h["objects"][0].update(after=[[[[0, [0, 10**30], 1.0, 1.0, None]], [], True], [], None, 0]),
     lambda h: h["objects"][0].update(after=[[[[0, [0, 0], "1", 1.0, None]], [], True], [], None, 0]),
     lambda h: h["objects"][0].update(after=[[[[0.5, [0, 0], 1.0, 1.0, None]], [], True], [], None, 0]),
+    lambda h: h["objects"][0].update(after=[[[[0, [0, 0], 1.0, 1.0, [0, 0, 0, 0]]], [], True], [], None, 0]),
+    lambda h: h["objects"][0].update(after=[[[[0, [0, 0], 1.0, 1.0, [0, 0, 0]]], [], True], [], None, 0]),
+    lambda h: h["objects"][0].update(after=[[[[0, [0, 0], 1.0, 1.0, []]], [], True], [], None, 0]),
     lambda h: h["objects"][0].update(id="1"),
     lambda h: h["objects"][0].update(answer=[]),
     lambda h: h["objects"][0].update(ahead=7),

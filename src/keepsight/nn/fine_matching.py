@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from keepsight.nn.io import ImageFeatures
-from keepsight.nn.matching import in_parts, with_ones
+from keepsight.nn.matching import coarse, in_parts, with_ones
 
 __all__ = ["FineRead"]
 
@@ -42,8 +42,8 @@ class FineRead(nn.Module):
         self.nearness = nn.Parameter(torch.tensor(NEARNESS))
 
     def remember(self, features: ImageFeatures) -> Tensor:
-        """Unit keys of a frame, those of a memory cell's 2 x 2 parts side by side: (1 or B, n, 4 K)."""
-        keys = self._keys(features).permute(0, 3, 1, 2)
+        """Unit keys of a frame, `coarse`, those of a cell's 2 x 2 parts side by side: (1 or B, n, 4 K)."""
+        keys = coarse(self._keys(features)).permute(0, 3, 1, 2)
         return F.pixel_unshuffle(keys, 2).flatten(2).transpose(1, 2)
 
     def read(self, features: ImageFeatures, remembered: Tensor, evidence: Tensor) -> Tensor:

@@ -23,6 +23,8 @@ NEAR_SHARPNESS = 5.0  # exp of this is the near read's penalty per squared frame
 # takes a fifth of the time that it takes from memory.
 AT_A_TIME = 600_000
 
+STEPS = 128  # of the numbers that are remembered, which bfloat16 holds exactly
+
 # Penalties stop at 1e-20: products with denormal numbers take twenty times as long.
 STEEPEST = 46.0
 
@@ -51,6 +53,15 @@ def squared_distances(height: int, width: int, device: torch.device, dtype: torc
 def with_ones(x: Tensor) -> Tensor:
     """The tensor with a 1 more in every row."""
     return torch.cat((x, torch.ones_like(x[..., :1])), dim=-1)
+
+
+def coarse(x: Tensor) -> Tensor:
+    """Numbers from -1 to 1 as the nearest of the 128ths from -1 to 127/128, which fit a byte.
+
+    The gradient passes as if they had not been rounded.
+    """
+    rounded = ((x.float() * STEPS).round().clamp(-STEPS, STEPS - 1) / STEPS).to(x.dtype)
+    return x + (rounded - x).detach() if torch.is_grad_enabled() else rounded
 
 
 def in_parts(queries: Tensor, keys: Tensor) -> Sequence[Tensor]:
@@ -106,11 +117,11 @@ class MatchingRead(nn.Module):
             logits: (B, 1, 4h, 4w) mask logits of B objects.
 
         Returns:
-            (B, n, extra_width): unit keys, then mask probabilities of the cell's 4 x 4 parts.
+            (B, n, extra_width): unit keys, then mask probabilities of the cell's 4 x 4 parts; all `coarse`.
         """
         evidence = F.pixel_unshuffle(logits.sigmoid(), EVIDENCE_SIDE).flatten(2).transpose(1, 2)
         keys = self._keys(features)
-        return torch.cat((keys.expand(len(evidence), -1, -1), evidence.to(keys.dtype)), dim=-1)
+        return coarse(torch.cat((keys.expand(len(evidence), -1, -1), evidence.to(keys.dtype)), dim=-1))
 
     def read(
         self, features: ImageFeatures, extra: Tensor, values: Tensor, scales: Tensor | None = None

@@ -163,6 +163,11 @@ class Sam2(nn.Module):
         start = self.config.memory_width + self.matching.extra_width
         return slice(start, start + 4 * matching.fine_width)
 
+    @property
+    def coarse_from(self) -> int | None:
+        """The first of the memory maps' channels that are whole 128ths: keys and masks; None for none."""
+        return None if self.matching is None else self.config.memory_width
+
     def encode_image(self, pixels: Tensor) -> ImageFeatures:
         """Encodes normalised frames, (B, 3, S, S), B = 1 in tracking; see `ImageFeatures`."""
         fine, middle, embedding = self.image_encoder(pixels.to(self.dtype))

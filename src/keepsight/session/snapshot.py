@@ -44,7 +44,7 @@ __all__ = ["MAX_BYTES", "Snapshot", "pack", "unpack"]
 MAX_BYTES = 64 * 2**20  # of a snapshot that is read, unless more is allowed
 MAX_HEADER_BYTES = 4 * 2**20
 
-FORMAT = 1
+FORMAT = 2
 _MAGIC = b"ksnapsht"
 _FRAME = struct.Struct("<8sIQ16s")
 _LENGTH = struct.Struct("<Q")  # how safetensors files begin
@@ -71,6 +71,7 @@ def pack(
     shape_types: Mapping[int, str],
     half: bool = False,
     newest_only: slice | None = None,
+    coarse_from: int | None = None,
 ) -> bytes:
     """Writes a state down.
 
@@ -83,6 +84,8 @@ def pack(
             rounded. Maps that are bfloat16 already are kept as they are either way.
         newest_only: channels of memory maps that the network reads of prompted frames and of the newest
             tracked frame only. They are left out elsewhere. None where the network reads all, as SAM 2 does.
+        coarse_from: the first of the channels of memory maps that the network keeps in whole 128ths; they
+            take a byte each. Nothing is rounded: maps that hold anything else there are stored as they are.
 
     Raises:
         PolicyError: no policy of this name comes with keepsight, or the state is another one's.
@@ -101,7 +104,7 @@ def pack(
             f"Expected a shape type for each object, {sorted(state.tracks)}, but got them for "
             f"{sorted(shape_types)}."
         )
-    writer = StateWriter(origin=state.index, half=half, cut=newest_only)
+    writer = StateWriter(origin=state.index, half=half, cut=newest_only, coarse=coarse_from)
     objects = [
         {
             "id": int(object_id),

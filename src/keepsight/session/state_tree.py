@@ -27,6 +27,8 @@ _FRAMES = {(Answer, "frame"), (MemoryEntry, "frame"), (SamuraiState, "gated")}
 # Fields that tracking on does not need: what `finish` would revise of frames already answered.
 _LEFT_OUT = {(Pathway, "trail")}
 
+_COARSE = "128ths"  # the dtype of a group of int8 that count 128ths
+_STEPS = 128
 _HALVED = (torch.float32, torch.float64)
 _DTYPES = {"float32": torch.float32, "float64": torch.float64}
 # A cut map may come back at most so many times wider than it was stored.
@@ -34,7 +36,10 @@ _WIDEST = 16
 
 
 class Group(NamedTuple):
-    """How a group of tensors is stored: the type to bring them back to, and whether channels are cut."""
+    """How a group of tensors is stored: the type to bring them back to, and whether channels are cut.
+
+    A map whose last channels are coarse has its place in two groups: those channels follow in bytes.
+    """
 
     dtype: str | None
     cut: bool
@@ -73,10 +78,11 @@ class StateWriter:
         origin: frames are counted from here.
         half: whether memory maps are stored as bfloat16.
         cut: channels that are left out of memory maps, but for those of prompted frames and the newest.
+        coarse: the first of the memory maps' channels that are stored in bytes, where they are whole 128ths.
     """
 
-    def __init__(self, *, origin: int, half: bool, cut: slice | None) -> None:
-        self._origin, self._half, self._cut = origin, half, cut
+    def __init__(self, *, origin: int, half: bool, cut: slice | None, coarse: int | None = None) -> None:
+        self._origin, self._half, self._cut, self._coarse = origin, half, cut, coarse
         self._groups: dict[tuple[Group, torch.dtype, torch.Size], list[Tensor]] = {}
         # By the tensor's identity, which nobody else gets: the state, or a row, keeps the tensor alive.
         self._known: dict[tuple[int, Group], list[int]] = {}
@@ -94,7 +100,7 @@ class StateWriter:
         }
 
     def plain(self, value: Any) -> Any:
-        """A tree as lists, numbers and None; a tensor becomes the numbers of its group and row.
+        """A tree as lists, numbers and None; a tensor becomes the numbers of its group and row, or of two.
 
         Raises:
             UsageError: something in it is of a kind that states do not have.
@@ -128,19 +134,27 @@ class StateWriter:
     def _map(self, tensor: Tensor) -> list[int]:
         dtype = str(tensor.dtype).removeprefix("torch.") if self._half and tensor.dtype in _HALVED else None
         cut = self._cut is not None and id(tensor) not in self._whole
-        return self._place(tensor, Group(dtype, cut))
+        return self._place(tensor, Group(dtype, cut), self._coarse)
 
-    def _place(self, tensor: Tensor, group: Group) -> list[int]:
+    def _place(self, tensor: Tensor, group: Group, coarse: int | None = None) -> list[int]:
         known = (id(tensor), group)
         if known not in self._known:
             stored = self._narrowed(tensor) if group.cut else tensor
+            packed = None if coarse is None else _in_bytes(stored[..., coarse:])
+            fine = stored if packed is None else stored[..., :coarse]
             if group.dtype is not None:
-                stored = stored.to(torch.bfloat16)
-            key = (group, stored.dtype, stored.shape)
-            rows = self._groups.setdefault(key, [])
-            rows.append(stored)
-            self._known[known] = [list(self._groups).index(key), len(rows) - 1]
+                fine = fine.to(torch.bfloat16)
+            self._known[known] = self._add(fine, group)
+            if packed is not None:
+                self._known[known] += self._add(packed, Group(_COARSE, False))
         return self._known[known]
+
+    def _add(self, stored: Tensor, group: Group) -> list[int]:
+        """The numbers of the group and row that a tensor now has."""
+        key = (group, stored.dtype, stored.shape)
+        rows = self._groups.setdefault(key, [])
+        rows.append(stored)
+        return [list(self._groups).index(key), len(rows) - 1]
 
     def _narrowed(self, tensor: Tensor) -> Tensor:
         cut, width = self._cut, tensor.shape[-1]
@@ -150,6 +164,13 @@ class StateWriter:
                 f"Name channels behind those that stay, and not many times as many."
             )
         return torch.cat((tensor[..., : cut.start], tensor[..., cut.stop :]), dim=-1)
+
+
+def _in_bytes(channels: Tensor) -> Tensor | None:
+    """Whole 128ths as int8, None where they are not or would not fit."""
+    steps = channels.float() * _STEPS
+    packed = steps.clamp(-128, 127).to(torch.int8)
+    return packed if channels.shape[-1] and torch.equal(packed.float(), steps) else None
 
 
 def _number(value: Any) -> Any:
@@ -187,7 +208,7 @@ class StateReader:
     ) -> None:
         self._stacked, self._groups = stacked, groups
         self._cut, self._origin, self._device = cut, origin, device
-        self._built: dict[tuple[int, int], Tensor] = {}
+        self._built: dict[tuple[int, ...], Tensor] = {}
 
     def build(self, plain: Any, kind: Any) -> Any:
         """A tree of the given type.
@@ -225,16 +246,22 @@ class StateReader:
         return frozenset(f + self._origin for f in value) if many else value + self._origin
 
     def _tensor(self, plain: Any) -> Tensor:
-        number, row = (_as(n, int) for n in _as(plain, list))
-        if (number, row) not in self._built:
-            if number < 0 or row < 0:
-                raise IndexError("a tensor's place is negative")
-            # A clone, so that a state which outlives the others does not keep all of them.
-            tensor, group = self._stacked[str(number)][row].clone(), self._groups[number]
+        place = tuple(_as(n, int) for n in _as(plain, list))
+        if place not in self._built:
+            number, row, *coarse = place
+            tensor, group = self._row(number, row), self._groups[number]
+            if coarse:
+                tensor = _joined(tensor, self._row(*coarse))
             if group.cut:
                 tensor = self._widened(tensor)
-            self._built[number, row] = tensor if group.dtype is None else tensor.to(_DTYPES[group.dtype])
-        return self._built[number, row]
+            self._built[place] = tensor if group.dtype is None else tensor.to(_DTYPES[group.dtype])
+        return self._built[place]
+
+    def _row(self, number: int, row: int) -> Tensor:
+        if number < 0 or row < 0:
+            raise IndexError("a tensor's place is negative")
+        # A clone, so that a state which outlives the others does not keep all of them.
+        return self._stacked[str(number)][row].clone()
 
     def _widened(self, tensor: Tensor) -> Tensor:
         if self._cut is None:
@@ -244,6 +271,13 @@ class StateReader:
             raise ValueError(f"channels {start} to {stop} cannot be missing from {tensor.shape[-1]}")
         blank = tensor.new_zeros(*tensor.shape[:-1], stop - start)
         return torch.cat((tensor[..., :start], blank, tensor[..., start:]), dim=-1)
+
+
+def _joined(fine: Tensor, coarse: Tensor) -> Tensor:
+    """A map of its first channels and of the others in 128ths."""
+    if coarse.dtype != torch.int8 or not fine.is_floating_point() or coarse.shape[:-1] != fine.shape[:-1]:
+        raise ValueError(f"channels {tuple(coarse.shape)} do not go on from {tuple(fine.shape)}")
+    return torch.cat((fine, coarse.to(fine.dtype) / _STEPS), dim=-1)
 
 
 def _as(value: Any, kind: type) -> Any:

@@ -146,5 +146,6 @@ class Follower:
             # SAM 2's own predictor keeps its maps in bfloat16 whatever it computes in.
             half=self._network.newest_only is None,
             newest_only=self._network.newest_only,
+            coarse_from=self._network.coarse_from,
         )
         return Kept(shape, session)
