@@ -162,6 +162,6 @@ def test_coarse_numbers_are_whole_steps_and_pass_their_gradient(dtype: torch.dty
         assert (rounded.min(), rounded.max()) == (-1, (STEPS - 1) / STEPS)
         assert (rounded - x).abs().max() <= 1 / STEPS
         assert torch.equal(coarse(rounded), rounded)
-    coarse(x).sum().backward()
+    coarse(x).sum().backward()  # type: ignore[no-untyped-call]
     assert x.grad is not None
     assert torch.equal(x.grad, torch.ones_like(x))

@@ -406,7 +406,7 @@ def test_an_object_of_pocket_takes_less_than_1_mib(pocket: Sam2, dtype: torch.dt
     config = pocket.config
     bank = full_bank(dtype, config.grid**2, width_of(pocket), config.width, coarse=pocket.coarse_from)
     state = one_object(LatestState(bank), 4 * config.grid)
-    kept = {"newest_only": newest_only(pocket), "coarse_from": pocket.coarse_from}
+    kept: dict[str, Any] = {"newest_only": newest_only(pocket), "coarse_from": pocket.coarse_from}
     assert 0.6 * MIB < len(packed(state, "sam2", SHA256, half=half, **kept)) <= MIB
 
 
@@ -427,7 +427,7 @@ def test_pocket_itself_goes_on_bit_for_bit(pocket: Sam2) -> None:
     for frame in frames[1:5]:
         session.step(frame)
     assert maps(session.snapshot())[0].shape == (pocket.config.grid**2, width_of(pocket))
-    kept = {"newest_only": newest_only(pocket), "coarse_from": pocket.coarse_from}
+    kept: dict[str, Any] = {"newest_only": newest_only(pocket), "coarse_from": pocket.coarse_from}
     stored = header_of(packed(session.snapshot(), fingerprint=SHA256, **kept))
     assert any(group[0] == "128ths" for group in stored["groups"])
     goes_on_alike(pocket, session, "sam2", frames[5:], **kept)
