@@ -20,6 +20,7 @@ import numpy as np
 
 from keepsight.apps.cli.prompts import Entry, read_mask
 from keepsight.errors import AnnotationError, PromptError
+from keepsight.shapes import polygon_to_mask
 from keepsight.types import Box, Mask, Points
 
 __all__ = ["read_annotation"]
@@ -196,14 +197,10 @@ def _labelme_entry(item: Any, blank: Entry, shape: tuple[Any, Any]) -> Entry:
 
 
 def _filled(xy: Any, shape: tuple[Any, Any]) -> Mask:
-    import cv2
-
     height, width = (
         _whole(side, name, 1) for side, name in zip(shape, ("imageHeight", "imageWidth"), strict=True)
     )
-    canvas = np.zeros((height, width), np.uint8)
-    cv2.fillPoly(canvas, [np.rint(xy).astype(np.int32)], 1)
-    return Mask(canvas)
+    return Mask(polygon_to_mask(xy, height, width))
 
 
 def _name(value: Any) -> str:
