@@ -4,6 +4,7 @@ The first frame is prompted; every later frame sees only what the network rememb
 its own predictions as training goes on.
 """
 
+from dataclasses import dataclass, field
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -15,7 +16,6 @@ from keepsight.nn.efficientnet import EfficientNetEncoder, EfficientNetLevels
 from keepsight.nn.io import ImageFeatures, MaskCandidates, MemoryBatch, PromptBatch
 from keepsight.nn.sam2 import Sam2
 from training.losses import FrameLosses, frame_losses
-from training.memory import Entry, Memory
 from training.pool import Batch
 from training.prompts import box_prompt, click_prompt, correction_prompt
 
@@ -25,6 +25,7 @@ ALWAYS_PRESENT = -1e9  # presence threshold that leaves the masks of absent obje
 GIVEN = 10.0  # logit of a given mask
 ABSENT = -1024.0
 GRADED = 3  # the last frames of a clip, which are learned from; those before only fill the memory
+OLDEST = 6  # largest age of a recent memory
 
 
 class Schedule(NamedTuple):
@@ -34,19 +35,30 @@ class Schedule(NamedTuple):
     teacher: float  # probability that the true mask is remembered instead of the predicted one
 
 
-class Told(NamedTuple):
-    """Frames after the first whose true masks are given, as a person does who corrects."""
+@dataclass
+class Memory:
+    """What is remembered of a batch of objects; entry 0 is the prompted frame."""
 
-    frames: frozenset[int]
-    early: bool  # known from the start, as when a clip is tracked anew; else when they are reached
+    maps: list[Tensor] = field(default_factory=list)  # (B, n, D)
+    pointers: list[Tensor] = field(default_factory=list)  # (B, C)
 
-    @classmethod
-    def draw(cls, random: np.random.Generator, length: int) -> "Told":
-        """None as a rule; one or two otherwise."""
-        early = random.random() < 0.5
-        stop = length if early else length - GRADED
-        count = min(int(random.choice([0, 1, 2], p=(0.65, 0.25, 0.1))), max(stop - 1 - GRADED, 0))
-        return cls(frozenset(map(int, random.choice(np.arange(1, stop), count, replace=False))), early)
+    def recall(self, random: np.random.Generator) -> MemoryBatch:
+        """The entries in reach, their ages spread at random so that every age is learned from short clips."""
+        maps = [self.maps[0], *self.maps[1:][-OLDEST:]]
+        recent = len(maps) - 1
+        ages = [0]
+        if recent:
+            older = random.choice(np.arange(2, OLDEST + 1), recent - 1, replace=False)
+            ages += [*sorted(map(int, older), reverse=True), 1]
+        batch, device = len(maps[0]), maps[0].device
+        past = len(self.pointers) - 1
+        distances = [max(int(np.exp(random.uniform(0, 5))), past + 1), *range(past, 0, -1)]
+        return MemoryBatch(
+            torch.stack(maps, dim=1),
+            torch.tensor(ages, device=device).expand(batch, -1),
+            torch.stack(self.pointers, dim=1),
+            torch.tensor(distances, dtype=torch.float32, device=device).expand(batch, -1),
+        )
 
 
 def light_encoder(model: Sam2) -> EfficientNetEncoder:
@@ -116,7 +128,6 @@ class Tracked:
         self.model, self.batch, self.random, self.schedule = model, batch, random, schedule
         self.features = frame_features(model, batch)
         self.memory = Memory()
-        self.told = Told.draw(random, schedule.length)
         self.losses: list[FrameLosses] = []
 
     def truth(self, t: int) -> Tensor:
@@ -132,7 +143,8 @@ class Tracked:
         kind = self.random.random()
         if kind < 0.4:
             self.ask(0, None, box_prompt(self.random, self.truth(0)), multimask=self.random.random() < 0.5)
-            self.tell(0)
+            given = self.model.adopt_mask(self.features[0], self.truth(0))
+            self.remember(0, given.logits, given.pointers[:, 0], given.presence, prompted=True)
             return
         clicks = int(self.random.integers(1, 4))
         if kind < 0.75:  # an unstable single mask is replaced by one of the other three: they learn boxes too
@@ -147,11 +159,6 @@ class Tracked:
         logits, pointers = pick(answer)
         self.remember(0, logits, pointers, answer.presence, prompted=True)
 
-    def tell(self, t: int) -> None:
-        """Gives the true mask of frame t."""
-        given = self.model.adopt_mask(self.features[t], self.truth(t))
-        self.remember(t, given.logits, given.pointers[:, 0], given.presence, prompted=True)
-
     def ask(
         self, t: int, memory: MemoryBatch | None, prompts: PromptBatch | None, *, multimask: bool
     ) -> MaskCandidates:
@@ -165,18 +172,17 @@ class Tracked:
 
     def follow(self, t: int) -> None:
         """Tracks into frame t from memory alone; now and then a click corrects the answer."""
-        memory = self.memory.recall(t, self.random)
+        memory = self.memory.recall(self.random)
         answer = self.ask(t, memory, None, multimask=True)
         logits, pointers = pick(answer)
-        corrected = self.random.random() < 0.08
-        if corrected:
+        if self.random.random() < 0.08:
             points = logits.new_zeros(len(logits), 0, 2)
             nothing = PromptBatch(points, torch.zeros_like(points[..., 0], dtype=torch.int32))
             prompts = correction_prompt(self.random, nothing, logits, self.truth(t))
-            answer = self.ask(t, memory, prompts, multimask=True)
-            logits, pointers = pick(answer)
+            corrected = self.ask(t, memory, prompts, multimask=True)
+            logits, pointers = pick(corrected)
         if t < self.schedule.length - 1:
-            self.remember(t, logits, pointers, answer.presence, prompted=corrected)
+            self.remember(t, logits, pointers, answer.presence, prompted=False)
 
     def remember(self, t: int, logits: Tensor, pointers: Tensor, presence: Tensor, *, prompted: bool) -> None:
         """Encodes an answer, or with the schedule's probability the truth, into memory."""
@@ -189,11 +195,10 @@ class Tracked:
         present = presence > 0
         logits = torch.where(present[..., None, None], logits.detach(), ABSENT)
         pointers = torch.where(present, pointers, self.model.absent_pointer)
-        encoded = self.model.encode_memory(self.features[t], logits, presence.detach(), prompted=prompted)
-        if prompted:
-            self.memory.prompted[t] = Entry(encoded, pointers)
-        else:
-            self.memory.recent.append(Entry(encoded, pointers))
+        self.memory.maps.append(
+            self.model.encode_memory(self.features[t], logits, presence.detach(), prompted=prompted)
+        )
+        self.memory.pointers.append(pointers)
 
 
 def track_clips(model: Sam2, batch: Batch, random: np.random.Generator, schedule: Schedule) -> FrameLosses:
@@ -203,15 +208,8 @@ def track_clips(model: Sam2, batch: Batch, random: np.random.Generator, schedule
     network's own predictions cost little.
     """
     tracked = Tracked(model, batch, random, schedule)
-    frames, early = tracked.told
     tracked.prompt()
-    for t in sorted(frames) if early else ():
-        tracked.tell(t)
-    followed = [t for t in range(1, schedule.length) if t not in frames]
     for t in range(1, schedule.length):
-        with torch.set_grad_enabled(t >= followed[-GRADED:][0]):
-            if t in followed:
-                tracked.follow(t)
-            elif not early:
-                tracked.tell(t)
+        with torch.set_grad_enabled(t >= schedule.length - GRADED):
+            tracked.follow(t)
     return FrameLosses(*(torch.stack(terms).mean() for terms in zip(*tracked.losses, strict=True)))

@@ -13,11 +13,10 @@ from keepsight.nn.io import MaskCandidates, PromptBatch
 from keepsight.nn.sam2 import Sam2
 from training.config import POCKET
 from training.losses import frame_losses, overlap
-from training.memory import Entry, Memory
 from training.pool import ClipPool, PoolShape
 from training.prompts import BOTTOM_RIGHT, TOP_LEFT, box_prompt, click_prompt, correction_prompt
 from training.train import FROM_TRAINED, Recipe, average_model, begin, take_step, trainable
-from training.unroll import Schedule, Told, Tracked, light_encoder, neck, track_clips
+from training.unroll import Memory, Schedule, light_encoder, neck, track_clips
 
 SIZE = 64
 SMALL = replace(POCKET, image_size=SIZE, width=32, memory_width=16, attention_layers=1, attention_ffn=32)
@@ -132,43 +131,16 @@ def test_overlap_counts_pixels() -> None:
     assert overlap(-logits.abs(), truth * 0).item() == 1
 
 
-def entry(value: float = 0.0) -> Entry:
-    return Entry(torch.full((2, 4, 3), value), torch.full((2, 8), value))
-
-
 def test_recalled_ages_are_those_the_network_will_meet() -> None:
-    memory = Memory({0: entry()}, [entry()] * 4)
+    memory = Memory([torch.zeros(2, 4, 3)] * 5, [torch.zeros(2, 8)] * 5)
     for seed in range(20):
-        recalled = memory.recall(5, np.random.default_rng(seed))
+        recalled = memory.recall(np.random.default_rng(seed))
         ages = recalled.ages[0].tolist()
         assert ages[0] == 0
         assert ages[1:] == sorted(set(ages[1:]), reverse=True)
         assert ages[-1] == 1
         assert max(ages) <= 6
         assert recalled.maps.shape == (2, 5, 4, 3)
-
-
-def test_prompted_frames_are_recalled_as_the_engine_does() -> None:
-    memory = Memory({0: entry(10), 9: entry(19), 4: entry(14)}, [entry(n) for n in range(8)])
-    recalled = memory.recall(6, np.random.default_rng(0))
-    assert recalled.maps[0, :, 0, 0].tolist() == [14, 19, 10, *range(2, 8)]
-    assert recalled.ages[0].tolist() == [0, 0, 0, 6, 5, 4, 3, 2, 1]
-    assert recalled.pointers[1, :, 0].tolist() == [14, 19, 10, *range(8)]
-
-
-def test_told_frames_leave_enough_to_learn_from() -> None:
-    random = np.random.default_rng(0)
-    drawn = [Told.draw(random, length) for length in (2, 4, 6, 12) for _ in range(200)]
-    assert {len(told.frames) for told in drawn} == {0, 1, 2}
-    for length, told in zip(
-        (2, 4, 6, 12), (drawn[:200], drawn[200:400], drawn[400:600], drawn[600:]), strict=True
-    ):
-        frames = [frame for each in told for frame in each.frames]
-        assert all(0 < frame < length for frame in frames)
-        assert all(length - 1 - len(each.frames) >= min(3, length - 1) for each in told)
-    late = [max(told.frames) for told in drawn[600:] if told.frames and not told.early]
-    assert max(late) == 8
-    assert max(max(told.frames) for told in drawn[600:] if told.frames and told.early) == 11
 
 
 def test_the_short_way_through_the_neck_is_the_networks() -> None:
@@ -180,30 +152,6 @@ def test_the_short_way_through_the_neck_is_the_networks() -> None:
         found = neck(model, light_encoder(model).backbone(pixels))
     for part, reference in zip(found, expected, strict=True):
         torch.testing.assert_close(part, reference, atol=1e-5, rtol=1e-4)
-
-
-@pytest.mark.parametrize(
-    "told", [Told(frozenset(), True), Told(frozenset({1, 4}), True), Told(frozenset({1}), False)]
-)
-def test_corrected_frames_are_not_tracked_into(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: Told
-) -> None:
-    torch.manual_seed(0)
-    batch = filled(tmp_path).read(np.random.default_rng(0), 2, 5)
-    monkeypatch.setattr(Told, "draw", lambda random, length: told)
-    tracked: list[int] = []
-    follow = Tracked.follow
-
-    def watched(self: Tracked, t: int) -> None:
-        tracked.append(t)
-        known = {frame for frame in told.frames if told.early or frame < t}
-        assert set(self.memory.prompted) >= {0, *known}
-        follow(self, t)
-
-    monkeypatch.setattr(Tracked, "follow", watched)
-    losses = track_clips(Sam2(SMALL).train(), batch, np.random.default_rng(0), Schedule(5, 0.0))
-    assert tracked == [t for t in range(1, 5) if t not in told.frames]
-    assert torch.isfinite(losses.total)
 
 
 @pytest.mark.parametrize("seed", range(4))
