@@ -1,0 +1,25 @@
+"""Weights for another input size are the same network's."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from keepsight import load_model
+from keepsight.nn.sam2 import Sam2
+from training.export import SHIPPED
+from training.retune import SHARPNESS, retune
+
+
+def test_retuned_weights_are_a_network_of_another_size(tmp_path: Path) -> None:
+    retune(SHIPPED, tmp_path / "small.safetensors", size=128, sharper=2.0)
+    network = load_model(str(tmp_path / "small.safetensors"), device="cpu")
+    assert isinstance(network, Sam2)
+    assert network.config.image_size == 128
+    before, after = load_file(SHIPPED), load_file(tmp_path / "small.safetensors")
+    assert before.keys() == after.keys()
+    assert [name for name in before if not torch.equal(before[name], after[name])] == [SHARPNESS]
+    sharper = (after[SHARPNESS].float() - before[SHARPNESS].float()).tolist()
+    assert sharper == pytest.approx([math.log(2.0)] * 2, abs=2e-3)
