@@ -193,7 +193,7 @@ MODES: dict[str, Callable[[Image.Image], Image.Image]] = {
     "RGBA": lambda image: Image.merge("RGBA", (*image.split(), GREY)),
     "I;16": lambda image: Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 257),
     "LA": lambda image: image.convert("LA"),
-    "1": lambda image: image.convert("1"),
+    "1": lambda image: image.convert("1", dither=Image.Dither.NONE),
     "CMYK": lambda image: image.convert("CMYK"),
 }
 

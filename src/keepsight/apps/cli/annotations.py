@@ -20,7 +20,6 @@ import numpy as np
 
 from keepsight.apps.cli.prompts import Entry, read_mask
 from keepsight.errors import AnnotationError, PromptError
-from keepsight.shapes import polygon_to_mask
 from keepsight.types import Box, Mask, Points
 
 __all__ = ["read_annotation"]
@@ -197,6 +196,8 @@ def _labelme_entry(item: Any, blank: Entry, shape: tuple[Any, Any]) -> Entry:
 
 
 def _filled(xy: Any, shape: tuple[Any, Any]) -> Mask:
+    from keepsight.shapes import polygon_to_mask
+
     height, width = (
         _whole(side, name, 1) for side, name in zip(shape, ("imageHeight", "imageWidth"), strict=True)
     )
