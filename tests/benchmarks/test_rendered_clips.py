@@ -26,11 +26,14 @@ def areas(kind: str, seed: int) -> tuple[int, ...]:
 
 
 def stretches(sizes: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """First frame and first frame after of every stretch with less than a hundredth of the target in view.
+    """First frame and first frame after of every stretch without a visible pixel.
 
-    How a machine rounds decides about the last few pixels that come out from behind an edge.
+    A single frame between two of them counts as hidden: how a machine rounds decides about the last pixels
+    that come out from behind an edge.
     """
-    edges = np.flatnonzero(np.diff([0, *(size < sizes[0] / 100 for size in sizes), 0]))
+    gone = np.array(sizes) == 0
+    gone[1:-1] |= gone[:-2] & gone[2:]
+    edges = np.flatnonzero(np.diff([0, *gone, 0]))
     yield from zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
 
 
