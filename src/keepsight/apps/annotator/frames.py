@@ -10,7 +10,7 @@ from keepsight.video import FrameSource
 
 __all__ = ["FrameShelf"]
 
-MOST_BYTES = 128 * 2**20
+MOST_BYTES = 48 * 2**20  # half a minute of 854 x 480
 AHEAD = 24  # frames decoded after the one asked for last, once a few were asked for in a row
 FIRST_AHEAD = 3  # and after a jump, when somebody may be about to click, which needs the processor more
 QUALITY = 90
