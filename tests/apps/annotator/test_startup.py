@@ -14,6 +14,7 @@ import pytest
 from websockets.sync.client import connect
 
 from keepsight.apps.annotator import startup
+from keepsight.apps.annotator.allowed import AllowedFolders
 from keepsight.apps.annotator.errors import ForbiddenError, ProjectError
 from keepsight.apps.annotator.options import AnnotateOptions
 from keepsight.apps.annotator.server.serving import bound
@@ -216,6 +217,15 @@ def test_pictures_that_lead_out_of_the_given_folders_are_not_opened(clip: Path, 
     (folder / "00000.jpg").symlink_to(clip)
     with pytest.raises(ForbiddenError, match=r"00000\.jpg leads to .* Name its folder with --allow"):
         start(options(folder))
+
+
+def test_a_folder_that_cannot_be_listed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "iterdir", refused)
+    with pytest.raises(ForbiddenError, match=r"may be read, but .* cannot be listed: Permission denied\."):
+        AllowedFolders([tmp_path]).check(tmp_path)
 
 
 def test_a_project_of_a_newer_version_is_told(clip: Path) -> None:

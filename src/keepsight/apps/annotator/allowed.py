@@ -22,12 +22,17 @@ class AllowedFolders:
         """Refuses a path outside, wherever its links lead, and a folder with links to the outside.
 
         Raises:
-            ForbiddenError: it lies outside.
+            ForbiddenError: it lies outside, or is a folder that cannot be listed.
         """
         self._check_one(path)
-        for entry in path.iterdir() if path.is_dir() else ():
-            if entry.is_symlink():
-                self._check_one(entry)
+        try:
+            links = [entry for entry in path.iterdir() if entry.is_symlink()] if path.is_dir() else []
+        except OSError as error:
+            raise ForbiddenError(
+                f"Expected a folder whose files may be read, but {path} cannot be listed: {error.strerror}."
+            ) from error
+        for link in links:
+            self._check_one(link)
 
     def _check_one(self, path: Path) -> None:
         real = path.resolve()
