@@ -5,14 +5,14 @@ A finer grid has more cells among which the right one must stand out, so the fin
 """
 
 import argparse
-import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
-from safetensors import safe_open
-
+from keepsight.errors import WeightsError
 from keepsight.weights.catalogue import CONFIG_KEY
-from keepsight.weights.files import write_tensors
+from keepsight.weights.config_json import config_from_json, config_to_json
+from keepsight.weights.files import read_tensors, write_tensors
 from training.export import SHIPPED
 
 __all__ = ["retune"]
@@ -28,14 +28,21 @@ def retune(source: Path, target: Path, *, size: int, sharper: float = 1.0) -> No
         target: the file to write; may be the source.
         size: side of the input in pixels, a multiple of 32.
         sharper: factor of how sharply the fine read tells cells apart.
+
+    Raises:
+        WeightsError: the source cannot be read, or is no `pocket`.
     """
-    with safe_open(source, "pt") as file:
-        metadata, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}
-    config = json.loads(metadata[CONFIG_KEY])
-    config["image_size"] = size
+    file = read_tensors(source)
+    if CONFIG_KEY not in file.metadata or SHARPNESS not in file:
+        raise WeightsError(
+            f"Expected weights of pocket, as training.export writes them, but {source} has no configuration "
+            f"or no {SHARPNESS}. Pass another --weights."
+        )
+    tensors = {name: file[name].clone() for name in file}
     logs = tensors[SHARPNESS]
     tensors[SHARPNESS] = (logs.float() + math.log(sharper)).to(logs.dtype)
-    write_tensors(target, tensors, {**metadata, CONFIG_KEY: json.dumps(config, sort_keys=True)})
+    config = replace(config_from_json(file.metadata[CONFIG_KEY], str(source)), image_size=size)
+    write_tensors(target, tensors, {**file.metadata, CONFIG_KEY: config_to_json(config)})
 
 
 def main() -> None:
@@ -48,9 +55,12 @@ def main() -> None:
     options = parser.parse_args()
     if options.size < 32 or options.size % 32:
         parser.error(f"--size: expected a multiple of 32, but got {options.size}")
-    if options.sharper <= 0:
+    if not 0 < options.sharper < math.inf:
         parser.error(f"--sharper: expected a factor above 0, but got {options.sharper}")
-    retune(options.weights, options.target, size=options.size, sharper=options.sharper)
+    try:
+        retune(options.weights, options.target, size=options.size, sharper=options.sharper)
+    except WeightsError as problem:
+        raise SystemExit(str(problem)) from problem
 
 
 if __name__ == "__main__":

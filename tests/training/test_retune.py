@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from keepsight import load_model
+from keepsight.errors import WeightsError
 from keepsight.nn.sam2 import Sam2
 from training.export import SHIPPED
 from training.retune import SHARPNESS, retune
@@ -23,3 +24,12 @@ def test_retuned_weights_are_a_network_of_another_size(tmp_path: Path) -> None:
     assert [name for name in before if not torch.equal(before[name], after[name])] == [SHARPNESS]
     sharper = (after[SHARPNESS].float() - before[SHARPNESS].float()).tolist()
     assert sharper == pytest.approx([math.log(2.0)] * 2, abs=2e-3)
+
+
+def test_what_is_not_pocket_is_refused(tmp_path: Path) -> None:
+    save_file({"a": torch.zeros(1)}, tmp_path / "other.safetensors")
+    with pytest.raises(WeightsError, match="Expected weights of pocket"):
+        retune(tmp_path / "other.safetensors", tmp_path / "new.safetensors", size=128)
+    with pytest.raises(WeightsError, match="does not exist"):
+        retune(tmp_path / "none.safetensors", tmp_path / "new.safetensors", size=128)
+    assert not (tmp_path / "new.safetensors").exists()
