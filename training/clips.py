@@ -6,43 +6,43 @@ deformation. One object (or the object of the photograph itself) is the one to b
 occlude it or look like it. Clip `index` of `seed` is always the same clip.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 import cv2
 import numpy as np
 
+from training.cutouts import random_cutout, recolour
 from training.paths import (
     Floats,
     Path,
-    camera_path,
+    approach,
     curve,
     random_path,
     random_squeeze,
+    slide,
     source_grid,
     vanish,
 )
-from training.sources import Cutout, Image, Photo, Region, Sources, blob_mask, cut_out
+from training.scenes import background_frames, real_frames, scene_frames
+from training.sources import Cutout, Image, Region, Sources
 
-__all__ = ["Clip", "make_clip"]
-
-T = TypeVar("T")
+__all__ = ["TARGET", "Clip", "make_clip", "prompt_shares"]
 
 SMALLEST_PROMPT = 0.003  # share of the first frame that the object must cover
 LARGEST_PROMPT = 0.75
+MOST_OBJECTS = 4  # of a clip that can be followed
 ATTEMPTS = 20
-PASSER = -1  # the group of what only passes by
-LABELLED = 0.35  # share of the objects that come from photographs labelled by a model, where there are any
+TARGET = 1  # the group that every clip was made for
+PASSER = 0  # the group of what only passes by
 REAL = 0.4  # share of the clips that are pieces of real ones, where there are any
 
 
 @dataclass(frozen=True)
 class Clip:
-    """Consecutive frames and where the object is visible in each."""
+    """Consecutive frames and where its objects are visible in each."""
 
     frames: Image  # (T, S, S, 3) RGB
-    masks: Region  # (T, S, S), 1 where the object is visible
+    objects: Region  # (T, S, S), `TARGET` where that is visible, larger numbers for others, 0 elsewhere
 
 
 @dataclass(frozen=True)
@@ -52,69 +52,6 @@ class Layer:
     cutout: Cutout
     path: Path
     group: int
-
-
-def one_of(random: np.random.Generator, items: Sequence[T]) -> T:
-    """A random item."""
-    return items[int(random.integers(len(items)))]
-
-
-def recolour(random: np.random.Generator, image: Image, strength: float) -> Image:
-    """Shifts hue, saturation and brightness."""
-    hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV).astype(np.float32)
-    hsv[..., 0] = (hsv[..., 0] + random.normal() * 30 * strength) % 180
-    hsv[..., 1] *= np.exp(random.normal() * 0.4 * strength)
-    hsv[..., 2] *= np.exp(random.normal() * 0.25 * strength)
-    return cv2.cvtColor(np.clip(hsv, 0, 255).astype(np.uint8), cv2.COLOR_HSV2RGB).astype(np.uint8)
-
-
-def any_picture(random: np.random.Generator, sources: Sources) -> Image:
-    """A random picture of any source."""
-    kind = random.random()
-    if kind < 0.4:
-        return one_of(random, sources.photos).image
-    if kind < 0.6 and sources.backgrounds:
-        return one_of(random, sources.backgrounds)
-    if sources.clips:
-        return one_of(random, one_of(random, sources.clips))
-    return one_of(random, sources.photos).image
-
-
-def textured_blob(random: np.random.Generator, sources: Sources) -> Cutout:
-    """A random shape filled with a piece of a picture."""
-    size = 160
-    picture = any_picture(random, sources)
-    side = int(min(picture.shape[:2]) * random.uniform(0.15, 0.9))
-    y, x = (int(random.integers(0, extent - side + 1)) for extent in picture.shape[:2])
-    texture = cv2.resize(picture[y : y + side, x : x + side], (size, size), interpolation=cv2.INTER_LINEAR)
-    if random.random() < 0.25:
-        texture = (0.25 * texture + 0.75 * random.uniform(0, 255, 3)).astype(np.uint8)
-    return Cutout(recolour(random, texture.astype(np.uint8), 1.0), blob_mask(random, size))
-
-
-def random_cutout(random: np.random.Generator, sources: Sources) -> Cutout:
-    """An object cut from a photograph, or a blob."""
-    if random.random() < 0.3:
-        return textured_blob(random, sources)
-    photo = any_photo(random, sources)
-    cutout = cut_out(photo.image, photo.regions[pick_region(random, photo)])
-    if random.random() < 0.5:
-        cutout = Cutout(recolour(random, cutout.image, 0.8), cutout.alpha)
-    if random.random() < 0.5:
-        cutout = Cutout(cutout.image[:, ::-1], cutout.alpha[:, ::-1])
-    return cutout
-
-
-def any_photo(random: np.random.Generator, sources: Sources) -> Photo:
-    """A photograph with objects; those that were labelled by a model show the most kinds of things."""
-    if sources.labelled and random.random() < LABELLED:
-        return one_of(random, sources.labelled)
-    return one_of(random, sources.photos)
-
-
-def pick_region(random: np.random.Generator, photo: Photo) -> int:
-    """Mostly the whole person, sometimes a garment; any cat, any thing."""
-    return 0 if photo.whole_first and random.random() < 0.85 else int(random.integers(len(photo.regions)))
 
 
 def layer_window(path: Path, t: int, size: int) -> tuple[int, int, int, int]:
@@ -136,54 +73,21 @@ def paste(canvas: Image, layer: Layer, t: int) -> Floats:
     height, width = layer.cutout.alpha.shape
     longest = max(height, width)
     map_x, map_y = u * longest + width / 2 - 0.5, v * longest + height / 2 - 0.5
-    image = cv2.remap(layer.cutout.image, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    # Beyond the outline of an object cut from a photograph there is more of it only if it was filled.
+    slid_x, slid_y = layer.path.slide[t] * np.float32(longest if layer.cutout.filled else 0)
+    image = cv2.remap(
+        layer.cutout.image,
+        map_x + slid_x,
+        map_y + slid_y,
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REFLECT_101,
+    )
     opacity = cv2.remap(layer.cutout.alpha, map_x, map_y, cv2.INTER_LINEAR, borderValue=(0,))
     opacity = cv2.GaussianBlur(opacity, (3, 3), 0).astype(np.float32) / 255
     view = canvas[y0:y1, x0:x1]
     view[:] = (view + opacity[..., None] * (image.astype(np.float32) - view)).astype(np.uint8)
     alpha[y0:y1, x0:x1] = opacity
     return alpha
-
-
-def camera_frames(
-    images: Sequence[Image], regions: Sequence[Region], path: Path, size: int
-) -> tuple[Image, Region]:
-    """T pictures and a region of each seen by a moving camera: (T, S, S, 3) and (T, S, S)."""
-    height, width = images[0].shape[:2]
-    frames, masks = [], []
-    for t, (image, region) in enumerate(zip(images, regions, strict=True)):
-        u, v = source_grid(path, t, (0, 0, size, size), size)
-        map_x, map_y = (u + 0.5) * width - 0.5, (v + 0.5) * height - 0.5
-        border = cv2.BORDER_REFLECT_101
-        frames.append(cv2.remap(image, map_x, map_y, cv2.INTER_LINEAR, borderMode=border))
-        # What the border mirrors is a twin, not the object.
-        masks.append(cv2.remap(region, map_x, map_y, cv2.INTER_LINEAR, borderValue=(0,)))
-    return np.stack(frames).astype(np.uint8), np.stack(masks).astype(np.uint8)
-
-
-def background_frames(random: np.random.Generator, sources: Sources, length: int, size: int) -> Image:
-    """Frames without anything to follow: a piece of a real clip or a picture under camera motion."""
-    if sources.clips and random.random() < 0.4:
-        clip = one_of(random, sources.clips)
-        stride = int(random.integers(1, 4))
-        start = int(random.integers(0, max(len(clip) - stride * length, 1)))
-        chosen = [clip[min(start + stride * t, len(clip) - 1)] for t in range(length)]
-        height, width = chosen[0].shape[:2]
-        side = int(height * random.uniform(0.6, 1.0))
-        wide = int(min(side * random.uniform(1.0, 1.8), width))
-        y, x = int(random.integers(0, height - side + 1)), int(random.integers(0, width - wide + 1))
-        flip = -1 if random.random() < 0.5 else 1
-        cuts = [frame[y : y + side, x : x + wide][:, ::flip] for frame in chosen]
-        return np.stack(
-            [
-                cv2.resize(np.ascontiguousarray(cut), (size, size), interpolation=cv2.INTER_LINEAR)
-                for cut in cuts
-            ]
-        ).astype(np.uint8)
-    picture = any_picture(random, sources)
-    path = camera_path(random, length, random.uniform(0, 0.8), None)
-    nothing = np.zeros(picture.shape[:2], np.uint8)
-    return camera_frames([picture] * length, [nothing] * length, path, size)[0]
 
 
 def passer_by(random: np.random.Generator, sources: Sources, target: Path) -> Layer:
@@ -222,10 +126,18 @@ def passing(random: np.random.Generator, target: Path, when: float, pace: float,
 
 
 def make_layers(random: np.random.Generator, sources: Sources, length: int, has_target: bool) -> list[Layer]:
-    """Objects above the background, lowest first; those of group 0 are to be followed."""
+    """Objects above the background, lowest first."""
     layers = random_layers(random, sources, length, has_target)
     squeeze = np.float32(random_squeeze(random))
     return [replace(x, path=replace(x.path, aspect=x.path.aspect * squeeze)) for x in layers]
+
+
+def mover_path(random: np.random.Generator, length: int, scale: float, speed: float) -> Path:
+    """A path that sometimes comes near or goes away, or on which a thing turns and shows other sides."""
+    path = random_path(random, length, scale, speed)
+    if random.random() < 0.2:
+        path = approach(random, path)
+    return slide(random, path) if random.random() < 0.4 else path
 
 
 def random_layers(
@@ -237,14 +149,16 @@ def random_layers(
     others = int(random.integers(0, 4)) if has_target else int(random.choice([0, 1, 2], p=[0.5, 0.3, 0.2]))
     for i in range(others):
         scale = float(np.exp(random.uniform(np.log(0.12), np.log(0.5))))
-        layers.append(Layer(random_cutout(random, sources), random_path(random, length, scale, speed), i + 1))
+        layers.append(
+            Layer(random_cutout(random, sources), mover_path(random, length, scale, speed), TARGET + 1 + i)
+        )
     if not has_target:
         return layers
     scale = float(np.exp(random.uniform(np.log(0.22), np.log(1.1))))
-    path = random_path(random, length, scale, speed)
+    path = mover_path(random, length, scale, speed)
     if random.random() < 0.2:
         path = vanish(random, path)
-    target = Layer(random_cutout(random, sources), path, 0)
+    target = Layer(random_cutout(random, sources), path, TARGET)
     if layers and random.random() < 0.35:  # a twin that is not meant
         twin = recolour(random, target.cutout.image, 0.3 * random.random())
         layers[0] = replace(layers[0], cutout=Cutout(twin, target.cutout.alpha))
@@ -257,7 +171,7 @@ def random_layers(
         ridden = replace(
             path, center=path.center + shift, scale=path.scale * np.float32(random.uniform(0.4, 0.9))
         )
-        layers.insert(at, Layer(random_cutout(random, sources), ridden, 0))
+        layers.insert(at, Layer(random_cutout(random, sources), ridden, TARGET))
     if random.random() < 0.2:
         layers.append(passer_by(random, sources, path))
     if random.random() < 0.15:
@@ -296,69 +210,34 @@ def degrade(random: np.random.Generator, frames: Image) -> Image:
     return np.stack(out).astype(np.uint8)
 
 
-def focus_of(region: Region) -> Floats:
-    """Centre and extent (x, y, extent) of a region, in units of the picture's sides."""
-    x, y, width, height = cv2.boundingRect(region)
-    rows, columns = region.shape
-    return np.array(
-        [(x + width / 2) / columns, (y + height / 2) / rows, max(width / columns, height / rows)], np.float32
-    )
-
-
-def scene_frames(
-    random: np.random.Generator, sources: Sources, length: int, size: int
-) -> tuple[Image, Region]:
-    """A photograph with an object in it under camera motion, and that object's masks (0..255)."""
-    photo = any_photo(random, sources)
-    region = photo.regions[pick_region(random, photo)]
-    path = camera_path(random, length, float(random.choice([0.2, 0.7, 1.2])), focus_of(region))
-    rows, columns = region.shape
-    path = replace(path, aspect=path.aspect * np.float32(random_squeeze(random) * columns / rows))
-    image = recolour(random, photo.image, 0.7) if random.random() < 0.3 else photo.image
-    return camera_frames([image] * length, [region] * length, path, size)
-
-
-def real_frames(
-    random: np.random.Generator, sources: Sources, length: int, size: int
-) -> tuple[Image, Region]:
-    """An object in a piece of a real clip, forward or back and forth, the camera moving a little more."""
-    tracklet = one_of(random, sources.tracklets)
-    while random.random() > tracklet.liveliness:
-        tracklet = one_of(random, sources.tracklets)
-    count = len(tracklet.frames)
-    there_and_back = [*range(count), *range(count - 2, 0, -1)]
-    stride = 2 if count >= length and random.random() < 0.4 else 1  # faster, and more of it
-    start = int(random.integers(0, max(count - stride * length, 0) + 1))
-    order = [there_and_back[(start + stride * t) % len(there_and_back)] for t in range(length)]
-    if random.random() < 0.5:
-        order.reverse()
-    regions = [tracklet.regions[i] for i in order]
-    path = camera_path(random, length, float(random.choice([0.0, 0.2, 0.5])), focus_of(regions[0]))
-    path = replace(path, bend=np.zeros_like(path.bend))
-    return camera_frames([tracklet.frames[i] for i in order], regions, path, size)
-
-
 def compose(random: np.random.Generator, sources: Sources, length: int, size: int) -> Clip:
     """One clip, whatever it shows."""
     kind = random.random()
     if kind < REAL + 0.25:
         real = sources.tracklets and kind < REAL
         frames, masks = (real_frames if real else scene_frames)(random, sources, length, size)
-        visible = masks.astype(np.float32) / 255
+        objects = (masks > 127).astype(np.uint8) * np.uint8(TARGET)
         layers = make_layers(random, sources, length, has_target=False)
     else:
         frames = background_frames(random, sources, length, size)
-        visible = np.zeros(frames.shape[:3], np.float32)
+        objects = np.zeros(frames.shape[:3], np.uint8)
         layers = make_layers(random, sources, length, has_target=True)
     frames = np.ascontiguousarray(frames)
     for t in range(length):
         for layer in layers:
-            alpha = paste(frames[t], layer, t)
-            visible[t] = np.maximum(visible[t], alpha) if layer.group == 0 else visible[t] * (1 - alpha)
-    frames, masks = degrade(random, frames), (visible > 0.5).astype(np.uint8)
+            objects[t][paste(frames[t], layer, t) > 0.5] = layer.group
+    frames = degrade(random, frames)
     if random.random() < 0.5:
-        frames, masks = frames[:, :, ::-1], masks[:, :, ::-1]
-    return Clip(np.ascontiguousarray(frames), np.ascontiguousarray(masks))
+        frames, objects = frames[:, :, ::-1], objects[:, :, ::-1]
+    return Clip(np.ascontiguousarray(frames), np.ascontiguousarray(objects))
+
+
+def prompt_shares(objects: Region) -> Floats:
+    """What share of each frame of (T, S, S) every object covers, those unfit to be prompted as 0: (T, N)."""
+    counts = [np.bincount(frame.ravel(), minlength=MOST_OBJECTS + 1) for frame in objects]
+    shares = np.stack(counts)[:, 1:] / objects[0].size
+    fit = (shares > SMALLEST_PROMPT) & (shares < LARGEST_PROMPT)
+    return np.where(fit, shares, 0).astype(np.float32)
 
 
 def make_clip(sources: Sources, seed: int, index: int, length: int = 8, size: int = 256) -> Clip:
@@ -377,7 +256,7 @@ def make_clip(sources: Sources, seed: int, index: int, length: int = 8, size: in
     random = np.random.default_rng((seed, index))
     for _ in range(ATTEMPTS):
         clip = compose(random, sources, length, size)
-        if SMALLEST_PROMPT < clip.masks[0].mean() < LARGEST_PROMPT:
+        if prompt_shares(clip.objects[:1])[0, TARGET - 1]:
             return clip
     raise RuntimeError(
         f"Clip {index} of seed {seed} shows no object; the masks of the sources are too small."

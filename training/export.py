@@ -34,7 +34,7 @@ def export(run: Path, target: Path, image_size: int) -> None:
         image_size: side of the input the network is to be used with; a multiple of 32.
     """
     state = torch.load(run / STATE_FILE, map_location="cpu", weights_only=True)
-    model = average_model(state["average"], state["scale"], image_size)
+    model = average_model(state["average"], image_size)
     tensors = {name: tensor.half().contiguous() for name, tensor in model.state_dict().items()}
     metadata = {
         CONFIG_KEY: config_to_json(model.config),

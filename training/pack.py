@@ -18,8 +18,8 @@ from training.sources import read_image, shrunk
 
 __all__ = ["pack"]
 
-LONGEST = 400  # side of a packed photograph; clips are shown to the network at 256 to 384 pixels
-QUALITY = 72
+LONGEST = 512  # side of a packed photograph; clips are shown to the network at 256 to 384 pixels
+QUALITY = 70  # of the WebP images inside, which keep the names of the JPEG files that they stand for
 LABEL_FOLDERS = ("photos", "clips")
 
 
@@ -27,7 +27,7 @@ def packed(path: Path) -> bytes:
     """A file's content, photographs and label images made smaller."""
     if path.suffix == ".jpg":
         pixels = shrunk(read_image(path), LONGEST, cv2.INTER_AREA)[..., ::-1]
-        return cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()
+        return cv2.imencode(".webp", pixels, [cv2.IMWRITE_WEBP_QUALITY, QUALITY])[1].tobytes()
     if path.suffix == ".png":  # label values, which must not be blended
         labels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
         if labels is None:

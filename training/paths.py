@@ -5,7 +5,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Floats", "Path", "camera_path", "curve", "random_path", "random_squeeze", "source_grid", "vanish"]
+__all__ = [
+    "Floats",
+    "Path",
+    "approach",
+    "camera_path",
+    "curve",
+    "random_path",
+    "random_squeeze",
+    "slide",
+    "source_grid",
+    "vanish",
+]
 
 Floats = NDArray[np.float32]
 
@@ -22,6 +33,7 @@ class Path:
     aspect: Floats  # (T,) width over height, relative
     bend: Floats  # (T,) strength of the non-rigid deformation
     waves: Floats  # (2, 4): frequency x, frequency y, phase, phase per frame; one row per axis
+    slide: Floats  # (T, 2) how far the picture has moved under the outline, in units of the outline's size
 
 
 def curve(random: np.random.Generator, length: int, total: float) -> Floats:
@@ -53,15 +65,32 @@ def random_path(random: np.random.Generator, length: int, scale: float, speed: f
         waves=np.stack([random.uniform([0.5, 0.5, 0, -1], [2.0, 2.0, 6.3, 1]) for _ in range(2)]).astype(
             np.float32
         ),
+        slide=np.zeros((length, 2), np.float32),
     )
 
 
+def approach(random: np.random.Generator, path: Path) -> Path:
+    """Lets a layer come near or go away: up to 3.5 times as large at one end as at the other."""
+    reach = random.choice([-1, 1]) * random.uniform(np.log(1.5), np.log(3.5))
+    ramp = np.exp(np.linspace(-0.5, 0.5, len(path.scale)) * reach)
+    return replace(path, scale=(path.scale * ramp).astype(np.float32))
+
+
+def slide(random: np.random.Generator, path: Path) -> Path:
+    """Lets a picture move under its outline, as a thing that turns shows other sides of it."""
+    length = len(path.scale)
+    shift = np.stack([curve(random, length, 0.5), curve(random, length, 0.15)], axis=1)
+    return replace(path, slide=shift.astype(np.float32))
+
+
 def vanish(random: np.random.Generator, path: Path) -> Path:
-    """Moves a layer out of the frame for some frames after the first."""
+    """Moves a layer out of the frame for some frames after the first; it may return at another place."""
     length = len(path.scale)
     first = int(random.integers(1, length))
     last = int(random.integers(first, length)) + 1
     center = path.center.copy()
+    if random.random() < 0.5:
+        center[last:] += random.uniform(0.2, 0.8, 2).astype(np.float32) - center[min(last, length - 1)]
     center[first:last] += 3.0
     return replace(path, center=center)
 
@@ -72,8 +101,10 @@ def camera_path(random: np.random.Generator, length: int, speed: float, focus: F
     if focus is not None:
         zoom = float(np.clip(random.uniform(0.3, 1.1) / focus[2], 0.9, 3.0))
     path = random_path(random, length, zoom, speed)
+    if random.random() < 0.2:
+        path = approach(random, path)
     target = np.array([0.5, 0.5]) if focus is None else focus[:2]
-    place = random.uniform(0.35, 0.65, 2) - (target - 0.5) * zoom
+    place = random.uniform(0.35, 0.65, 2) - (target - 0.5) * path.scale[:, None]
     drift = path.center - path.center[0]
     return replace(path, center=(place + drift).astype(np.float32), bend=path.bend * np.float32(0.4))
 

@@ -5,12 +5,13 @@ Everything comes from `../shared/data/train`, whose licences allow shipping what
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -20,6 +21,8 @@ __all__ = ["Cutout", "Photo", "Sources", "Tracklet", "blob_mask", "cut_out", "lo
 
 Image = NDArray[np.uint8]
 Region = NDArray[np.uint8]
+T = TypeVar("T")
+R = TypeVar("R")
 
 SMALLEST_SHARE = 0.01  # of the picture that an object must cover to be worth following
 PART = 0.85  # share of a region inside a larger one from which on it is a part of that
@@ -60,6 +63,7 @@ class Cutout:
 
     image: Image  # (h, w, 3) RGB
     alpha: Region  # (h, w), 255 on the object
+    filled: bool = False  # whether the image shows the object's surface everywhere, beyond its outline too
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,12 @@ class Sources:
     clips: Sequence[Sequence[Image]]  # consecutive frames of real clips, without labels
     labelled: Sequence[Photo] = ()  # photographs whose masks `training.labels` found
     tracklets: Sequence[Tracklet] = ()  # likewise pieces of the clips
+
+
+def in_threads(read: Callable[[T], R], items: Iterable[T]) -> list[R]:
+    """What `read` makes of every item, on all cores: decoders let other threads run."""
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(read, items))
 
 
 def read_image(path: Path) -> Image:
@@ -145,17 +155,18 @@ def label_entries(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             yield path.stem, entry
 
 
+def labelled_photo(path: Path, entry: dict[str, Any]) -> Photo:
+    """A photograph without masks of its own, with those that `training.labels` wrote."""
+    height, width = entry["size"]
+    image = cv2.resize(read_image(path), (width, height), interpolation=cv2.INTER_AREA)
+    regions = tuple(decoded(code) for code in entry["objects"])
+    return Photo(image.astype(np.uint8), regions, whole_first=False)
+
+
 def labelled_photos(root: Path, labels: Path) -> list[Photo]:
-    """The photographs without masks of their own, with those that `training.labels` wrote."""
-    photos = []
-    for name, entry in label_entries(labels / "photos"):
-        height, width = entry["size"]
-        image = cv2.resize(
-            read_image(root / "photos" / f"{name}.jpg"), (width, height), interpolation=cv2.INTER_AREA
-        )
-        regions = tuple(decoded(code) for code in entry["objects"])
-        photos.append(Photo(image.astype(np.uint8), regions, whole_first=False))
-    return photos
+    """All photographs that `training.labels` found something in."""
+    found = dict(label_entries(labels / "photos"))
+    return in_threads(lambda name: labelled_photo(root / "photos" / f"{name}.jpg", found[name]), found)
 
 
 def read_frames(path: Path, numbers: Sequence[int]) -> list[Image]:
@@ -180,18 +191,43 @@ def is_whole(region: Region, others: Sequence[Region]) -> bool:
     )
 
 
-def labelled_tracklets(root: Path, labels: Path) -> list[Tracklet]:
-    """Every object that `training.labels` followed, up to where it lost it."""
+def entry_tracklets(root: Path, entry: dict[str, Any]) -> list[Tracklet]:
+    """The objects that `training.labels` followed in a piece of a clip, each up to where it was lost."""
     tracklets = []
-    for _, entry in label_entries(labels / "clips"):
-        frames = read_frames(root / "clips" / entry["clip"], entry["frames"])
-        firsts = [decoded(codes[0]) for codes in entry["objects"]]
-        for first, codes in zip(firsts, entry["objects"], strict=True):
-            found = codes.index(None) if None in codes else len(codes)
-            regions = [first, *(decoded(code) for code in codes[1 : min(found, len(frames))])]
-            if len(regions) > 1:
-                tracklets.append(Tracklet(frames[: len(regions)], regions, is_whole(first, firsts)))
+    frames = read_frames(root / "clips" / entry["clip"], entry["frames"])
+    firsts = [decoded(codes[0]) for codes in entry["objects"]]
+    for first, codes in zip(firsts, entry["objects"], strict=True):
+        found = codes.index(None) if None in codes else len(codes)
+        regions = [first, *(decoded(code) for code in codes[1 : min(found, len(frames))])]
+        if len(regions) > 1:
+            tracklets.append(Tracklet(frames[: len(regions)], regions, is_whole(first, firsts)))
     return tracklets
+
+
+def labelled_tracklets(root: Path, labels: Path) -> list[Tracklet]:
+    """The objects that were followed in all pieces of clips."""
+    entries = [entry for _, entry in label_entries(labels / "clips")]
+    return [track for found in in_threads(lambda x: entry_tracklets(root, x), entries) for track in found]
+
+
+def clothing_photo(path: Path) -> Photo:
+    """A street photograph whose label image has the same name in a folder beside it.
+
+    Raises:
+        ValueError: one of the two cannot be read.
+    """
+    folder = path.parents[1] / "labels"
+    labels = cv2.imread(str(next(folder.glob(f"{path.stem}.*"))), cv2.IMREAD_UNCHANGED)
+    if labels is None:
+        raise ValueError(f"The label image of {path} cannot be read.")
+    return Photo(read_image(path), clothing_regions(labels.astype(np.uint8)))
+
+
+def cat_photo(path: Path) -> Photo:
+    """A photograph of cats whose polygons have the same name in a folder beside it."""
+    image = read_image(path)
+    text = (path.parents[1] / "polygons" / f"{path.stem}.txt").read_text()
+    return Photo(image, polygon_regions(text, image.shape[:2]))
 
 
 def load_sources(root: Path, found: Path | None = None) -> Sources:
@@ -203,29 +239,21 @@ def load_sources(root: Path, found: Path | None = None) -> Sources:
 
     Raises:
         FileNotFoundError: the folder is missing or holds no photographs.
+        ValueError: a picture cannot be read.
     """
-    photos = []
-    for path in sorted((root / "clothing" / "images").glob("*.jpg")):
-        labels = cv2.imread(
-            str(next((root / "clothing" / "labels").glob(f"{path.stem}.*"))), cv2.IMREAD_UNCHANGED
-        )
-        if labels is None:
-            raise ValueError(f"The label image of {path} cannot be read.")
-        photos.append(Photo(read_image(path), clothing_regions(labels.astype(np.uint8))))
-    for path in sorted((root / "cats" / "images").glob("*.jpg")):
-        text = (root / "cats" / "polygons" / f"{path.stem}.txt").read_text()
-        image = read_image(path)
-        photos.append(Photo(image, polygon_regions(text, image.shape[:2])))
+    photos = [
+        *in_threads(clothing_photo, sorted((root / "clothing" / "images").glob("*.jpg"))),
+        *in_threads(cat_photo, sorted((root / "cats" / "images").glob("*.jpg"))),
+    ]
     photos = [photo for photo in photos if photo.regions]
     if not photos:
         raise FileNotFoundError(
             f"No photographs with masks under {root}: pass --data with the training data."
         )
-    backgrounds = [read_image(path) for path in sorted((root / "photos").glob("*.jpg"))]
-    clips = [read_clip(path) for path in sorted((root / "clips").glob("*.mp4"))]
+    clips = in_threads(read_clip, sorted((root / "clips").glob("*.mp4")))
     return Sources(
         photos,
-        backgrounds,
+        in_threads(read_image, sorted((root / "photos").glob("*.jpg"))),
         [clip for clip in clips if len(clip) > 16],
         labelled_photos(root, found) if found is not None else (),
         labelled_tracklets(root, found) if found is not None else (),

@@ -1,17 +1,14 @@
 """Trains `pocket`: `python -m training.train --out training/runs/x`.
 
-Start it again with the same folder to resume. A second process makes the clips beside it (`training.pool`);
-they are small for most of the run and larger at its end.
+Start it again with the same folder to resume. Other processes make the clips beside it (`training.stream`).
 """
 
 import argparse
-import contextlib
 import json
 import math
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,13 +17,14 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from keepsight.nn.efficientnet import LEVEL_WIDTHS, EfficientNetLevels
 from keepsight.nn.sam2 import Sam2
 from keepsight.weights.device import pick_dtype
 from training.config import POCKET
 from training.imagenet import imagenet_weights
-from training.pool import Batch, ClipPool, PoolShape
-from training.unroll import Schedule, light_encoder, track_clips
+from training.pool import ClipPool, Made, PoolShape, pixels_of
+from training.sources import Sources, load_sources
+from training.stream import ClipStream, clip_stream
+from training.unroll import Networks, Schedule, light_encoder, track_clips
 from training.validate import Validation, draw_curve
 
 __all__ = ["Recipe", "average_model", "main"]
@@ -34,7 +32,7 @@ __all__ = ["Recipe", "average_model", "main"]
 STATE_FILE = "state.pt"
 # Frames of a clip until so much of the run is done.
 FROM_SCRATCH = ((0.12, 2), (0.5, 3), (0.85, 4), (1.0, 5))
-FROM_TRAINED = ((0.15, 4), (0.4, 6), (0.65, 8), (1.0, 12))
+FROM_TRAINED = ((0.3, 6), (0.7, 12), (1.0, 16))
 
 
 @dataclass(frozen=True)
@@ -52,9 +50,12 @@ class Recipe:
     save_every: float = 180.0  # seconds
 
     minutes: float | None = None  # when given, the run is as long as this rather than `steps`
+    until: float = 1.0  # how much of the run is done when its clips change size
+    fresh: int = 1  # new clips in every step
+    encoder_rate: float = 0.1  # learning rate of the backbone, in units of `learning_rate`
     half: bool = False  # whether products are computed in bfloat16
     lengths: tuple[tuple[float, int], ...] = FROM_SCRATCH
-    longest: int = PoolShape().length  # frames of the clips there are
+    longest: int = 16  # frames of the clips there are
     taught: float = 0.2  # until so much is done, true masks are remembered less and less often
 
     def progress(self, step: int, seconds: float) -> float:
@@ -78,25 +79,26 @@ class Run:
     """Everything that a resumed run must find again."""
 
     model: Sam2
+    follower: Sam2  # the same in the type that is computed in, for frames that are not learned from
     optimiser: torch.optim.Optimizer
     average: dict[str, Tensor]
-    scale: list[tuple[Tensor, Tensor]]  # mean and standard deviation of each backbone level's channels
     random: np.random.Generator
     step: int = 0
     seconds: float = 0.0  # spent in steps so far
+    made: int = 0  # clips that were asked for so far
 
     def save(self, path: Path) -> None:
         """Writes the run beside its place and then moves it there."""
         partial = path.with_suffix(".part")
         torch.save(
             {
-                "model": trainable(self.model),
+                "model": self.model.state_dict(),
                 "optimiser": self.optimiser.state_dict(),
                 "average": self.average,
-                "scale": self.scale,
                 "random": json.dumps(self.random.bit_generator.state),
                 "step": self.step,
                 "seconds": self.seconds,
+                "made": self.made,
             },
             partial,
         )
@@ -105,62 +107,82 @@ class Run:
     def load(self, path: Path) -> None:
         """Continues where `save` left off."""
         state = torch.load(path, map_location=self.model.device, weights_only=True)
-        self.model.load_state_dict(state["model"], strict=False)
+        self.model.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
-        self.average, self.scale, self.step = state["average"], state["scale"], state["step"]
+        self.average, self.step, self.made = state["average"], state["step"], state["made"]
         self.seconds = state["seconds"]
         self.random.bit_generator.state = json.loads(state["random"])
 
 
-def trainable(model: nn.Module) -> dict[str, Tensor]:
-    """The parameters that training changes, and what else was drawn at random when the network was made."""
-    learned = {name: p.detach().clone() for name, p in model.named_parameters() if p.requires_grad}
-    kept = model.state_dict().keys() - dict(model.named_parameters()).keys()
-    return learned | {name: model.state_dict()[name].clone() for name in kept}
-
-
-def level_scales(pool: ClipPool, random: np.random.Generator) -> list[tuple[Tensor, Tensor]]:
-    """Mean and deviation of every backbone channel over some clips; the neck learns from unit scale."""
-    sample = pool.read(random, 48, 2)
-    return [
-        (level.mean((0, 1, 3, 4))[:, None, None], level.std((0, 1, 3, 4))[:, None, None] + 1e-3)
-        for level in sample.levels
-    ]
-
-
-def average_model(average: dict[str, Tensor], scale: list[tuple[Tensor, Tensor]], size: int) -> Sam2:
-    """The network as it is shipped: averaged weights, the features' scale folded into the neck."""
+def average_model(average: dict[str, Tensor], size: int) -> Sam2:
+    """The network as it is shipped: averaged weights."""
     model = Sam2(replace(POCKET, image_size=size))
-    encoder = light_encoder(model)
-    encoder.backbone.load_state_dict(imagenet_weights())
-    model.load_state_dict(average, strict=False)
-    with torch.no_grad():
-        for lateral, (mean, deviation) in zip(encoder.laterals, scale, strict=True):
-            assert isinstance(lateral, nn.Conv2d)  # narrows for the type checker
-            assert lateral.bias is not None
-            lateral.weight /= deviation[None]
-            lateral.bias -= lateral.weight.flatten(1) @ mean.flatten()
+    model.load_state_dict(average)
     return model.eval()
 
 
-def begin(recipe: Recipe, pool: ClipPool, device: str, trained: Path | None = None) -> Run:
+@torch.no_grad()
+def bring_to_unit_scale(model: Sam2, pool: ClipPool, random: np.random.Generator) -> None:
+    """Lets the neck of a new network see every backbone channel with mean 0 and deviation 1."""
+    encoder = light_encoder(model)
+    batch = pool.read(random, 48, 2)
+    for lateral, level in zip(
+        encoder.laterals, encoder.backbone(pixels_of(batch.frames, batch.gains)), strict=True
+    ):
+        assert isinstance(lateral, nn.Conv2d)  # narrows for the type checker
+        assert lateral.bias is not None
+        lateral.weight /= level.std((0, 2, 3))[None, :, None, None] + 1e-3
+        lateral.bias -= lateral.weight.flatten(1) @ level.mean((0, 2, 3))
+
+
+def optimiser_for(model: Sam2, recipe: Recipe) -> torch.optim.Optimizer:
+    """AdamW; vectors don't decay, and the backbone learns at a rate of its own or not at all."""
+    backbone = light_encoder(model).backbone.requires_grad_(recipe.encoder_rate > 0)
+    inside = {id(p) for p in backbone.parameters()}
+    groups = [
+        {
+            "params": [
+                p
+                for p in model.parameters()
+                if p.requires_grad and (p.ndim > 1) == matrix and (id(p) in inside) == encoder
+            ],
+            "weight_decay": recipe.weight_decay if matrix else 0.0,
+            "factor": recipe.encoder_rate if encoder else 1.0,
+        }
+        for matrix in (True, False)
+        for encoder in (True, False)
+    ]
+    return torch.optim.AdamW(
+        [group for group in groups if group["params"]], lr=recipe.learning_rate, betas=(0.9, 0.98), fused=True
+    )
+
+
+def begin(recipe: Recipe, pool: ClipPool, trained: Path | None = None) -> Run:
     """A run before its first step, from scratch or from weights that `training.export` wrote."""
     torch.manual_seed(recipe.seed)
-    model = Sam2(replace(POCKET, image_size=pool.shape.size)).train()
-    light_encoder(model).backbone.requires_grad_(False)
-    model.to(device)
     random = np.random.default_rng(recipe.seed)
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    matrices = [p for p in parameters if p.ndim > 1]
-    vectors = [p for p in parameters if p.ndim <= 1]
-    optimiser = torch.optim.AdamW(
-        [{"params": matrices, "weight_decay": recipe.weight_decay}, {"params": vectors, "weight_decay": 0.0}],
-        lr=recipe.learning_rate,
-        betas=(0.9, 0.98),
-        fused=True,
-    )
+    model = Sam2(replace(POCKET, image_size=pool.shape.size)).train().to(pool.device)
     if trained is None:
-        return Run(model, optimiser, trainable(model), level_scales(pool, random), random)
+        light_encoder(model).backbone.load_state_dict(imagenet_weights())
+        bring_to_unit_scale(model, pool, random)
+    else:
+        load_trained(model, trained)
+    average = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+    optimiser = optimiser_for(model, recipe)
+    return Run(model, follower_of(model, recipe), optimiser, average, random)
+
+
+def follower_of(model: Sam2, recipe: Recipe) -> Sam2:
+    """A copy in bfloat16, as the network is used, where the recipe computes in that; else the network."""
+    return deepcopy(model).to(torch.bfloat16).requires_grad_(requires_grad=False) if recipe.half else model
+
+
+def load_trained(model: Sam2, trained: Path) -> None:
+    """Takes over exported weights; what they lack stays random and is named.
+
+    Raises:
+        SystemExit: they are those of another kind of network.
+    """
     weights = {name: tensor.float() for name, tensor in load_file(trained).items()}
     missing, unknown = model.load_state_dict(weights, strict=False)
     if unknown or len(missing) > len(weights) // 2:
@@ -170,66 +192,44 @@ def begin(recipe: Recipe, pool: ClipPool, device: str, trained: Path | None = No
         )
     if missing:
         print(f"{len(missing)} tensors are not in {trained} and start at random, such as {missing[0]}.")
-    # Exported weights have the features' scale in them.
-    unit = [(torch.zeros(width, 1, 1), torch.ones(width, 1, 1)) for width in LEVEL_WIDTHS]
-    return Run(model, optimiser, trainable(model), unit, random)
-
-
-def prepare(batch: Batch, scale: list[tuple[Tensor, Tensor]], device: torch.device) -> Batch:
-    """Brings features to unit scale on the training device."""
-    levels = [
-        (level.to(device) - mean) / deviation
-        for level, (mean, deviation) in zip(batch.levels, scale, strict=True)
-    ]
-    return Batch(EfficientNetLevels(*levels), batch.masks.to(device))
 
 
 def take_step(run: Run, recipe: Recipe, pool: ClipPool) -> dict[str, float]:
     """One update; returns what to log."""
-    started = time.monotonic()
     progress = recipe.progress(run.step, run.seconds)
     schedule = recipe.schedule(progress)
-    batch = prepare(pool.read(run.random, recipe.batch, schedule.length), run.scale, run.model.device)
+    batch = pool.read(run.random, recipe.batch, schedule.length)
     for group in run.optimiser.param_groups:
-        group["lr"] = recipe.rate(run.step, progress)
+        group["lr"] = recipe.rate(run.step, progress) * group["factor"]
+    if run.follower is not run.model:
+        run.follower.load_state_dict(run.model.state_dict())
     with torch.autocast(run.model.device.type, torch.bfloat16, enabled=recipe.half):
-        losses = track_clips(run.model, batch, run.random, schedule)
+        losses = track_clips(Networks(run.model, run.follower), batch, run.random, schedule)
     losses.total.backward()  # type: ignore[no-untyped-call]
-    parameters = [p for p in run.model.parameters() if p.requires_grad]
-    norm = nn.utils.clip_grad_norm_(parameters, recipe.clip_norm)
+    current = {name: p for name, p in run.model.named_parameters() if p.requires_grad}
+    norm = nn.utils.clip_grad_norm_(current.values(), recipe.clip_norm)
     run.optimiser.step()
     run.optimiser.zero_grad(set_to_none=True)
     decay = min(recipe.average_decay, (1 + run.step) / (10 + run.step))
-    current = {name: p.detach() for name, p in run.model.named_parameters() if p.requires_grad}
-    torch._foreach_lerp_([run.average[name] for name in current], list(current.values()), 1 - decay)
+    with torch.no_grad():
+        torch._foreach_lerp_([run.average[name] for name in current], list(current.values()), 1 - decay)
     run.step += 1
-    run.seconds += time.monotonic() - started
-    values = {name: float(value.detach()) for name, value in losses._asdict().items()}
-    return {**values, "norm": float(norm), "frames": schedule.length}
+    values = torch.stack([*(value.detach() for value in losses), norm]).tolist()
+    return {**dict(zip((*losses._fields, "norm"), values, strict=True)), "frames": schedule.length}
 
 
-@contextlib.contextmanager
-def clip_maker(pool: ClipPool, options: argparse.Namespace) -> Iterator[subprocess.Popen[bytes]]:
-    """Runs `training.pool` beside the training."""
-    values = {name: getattr(options, name) for name in ("data", "labels", "rate")}
-    values |= {"folder": pool.folder, "seed": options.seed + pool.shape.size, **pool.shape._asdict()}
-    words = [text for name, value in values.items() for text in (f"--{name}", str(value))]
-    process = subprocess.Popen([sys.executable, "-m", "training.pool", *words])
-    try:
-        yield process
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def train(run: Run, recipe: Recipe, pool: ClipPool, watch: Validation, until: float = 1.0) -> None:
-    """Steps until `until` of the run is done, logging every 20 steps and saving every few minutes."""
+def train(run: Run, recipe: Recipe, pool: ClipPool, clips: Iterator[Made], watch: Validation) -> None:
+    """Steps until the recipe's part for this size is done, logging every 20 steps and saving now and then."""
     saved = time.monotonic()
     since, rows = saved, []
     out = watch.log.parent
     with (out / "log.jsonl").open("a") as log:
-        while recipe.progress(run.step, run.seconds) < until:
+        while recipe.progress(run.step, run.seconds) < recipe.until:
+            started = time.monotonic()
+            pool.write(next(clips))
             rows.append(take_step(run, recipe, pool))
+            run.made += recipe.fresh
+            run.seconds += time.monotonic() - started
             if watch.is_due(run.seconds / 60):
                 run.save(out / STATE_FILE)
                 watch_run(run, recipe, watch)
@@ -250,74 +250,82 @@ def train(run: Run, recipe: Recipe, pool: ClipPool, watch: Validation, until: fl
 
 def watch_run(run: Run, recipe: Recipe, watch: Validation) -> None:
     """Measures the averaged weights on validation clips and draws the curve."""
-    model = average_model(run.average, run.scale, run.model.config.image_size)
+    model = average_model(run.average, run.model.config.image_size)
     j = watch.measure(model.to(pick_dtype("auto")) if recipe.half else model, run.step, run.seconds / 60)
     print(f"step {run.step}: validation J {j:.3f} ({draw_curve(watch.log.parent)})", flush=True)
 
 
-def train_stage(recipe: Recipe, shape: PoolShape, until: float, options: argparse.Namespace) -> None:
-    """Trains on clips of one size, from where the folder's run stands, until `until` of it is done."""
+def train_stage(recipe: Recipe, shape: PoolShape, sources: Sources, options: argparse.Namespace) -> None:
+    """Trains on clips of one size, from where the folder's run stands."""
     state = options.out / STATE_FILE
-    if state.exists():
-        stored = torch.load(state, map_location="cpu", weights_only=True)
-        if recipe.progress(stored["step"], stored["seconds"]) >= until:
-            return
-    pool = ClipPool(options.out / f"pool{shape.size}", shape)
-    with clip_maker(pool, options) as maker:
-        while pool.written < options.first_clips:
-            if maker.poll() is not None:
-                raise SystemExit("The process that makes clips stopped; it says above why.")
-            time.sleep(1)
-        run = begin(recipe, pool, options.device, options.trained)
-        if state.exists():
-            run.load(state)
-        watch = Validation(options.validation, options.out / "validation.jsonl", options.validate_every)
-        train(run, recipe, pool, watch, until)
-        if until == 1.0 and watch.sequences:
-            watch_run(run, recipe, watch)
+    stored = torch.load(state, map_location="cpu", weights_only=True) if state.exists() else None
+    if stored and recipe.progress(stored["step"], stored["seconds"]) >= recipe.until:
+        return
+    stream = ClipStream(sources, shape, options.seed + shape.size, stored["made"] if stored else 0)
+    clips = clip_stream(stream, options.workers, recipe.fresh)
+    pool = ClipPool(shape, options.device)
+    while pool.written < min(options.first_clips, shape.capacity):
+        pool.write(next(clips))
+    run = begin(recipe, pool, options.trained)
+    run.made = stream.first + pool.written
+    if stored:
+        run.load(state)
+    watch = Validation(options.validation, options.out / "validation.jsonl", options.validate_every)
+    train(run, recipe, pool, clips, watch)
+    if recipe.until == 1.0 and watch.sequences:
+        watch_run(run, recipe, watch)
 
 
-def main() -> None:
-    """Trains a model and leaves its state in a folder."""
+def parsed_options() -> argparse.Namespace:
+    """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder of the run; resumed if it exists")
     parser.add_argument("--data", type=Path, default=Path("../shared/data/train"))
     parser.add_argument("--labels", type=Path, default=Path("training/runs/labels"))
-    parser.add_argument("--capacity", type=int, default=1800, help="clips kept in each pool")
-    parser.add_argument("--length", type=int, default=PoolShape().length, help="frames of a clip")
-    parser.add_argument("--rate", type=float, default=2.0, help="clips a second once half of a pool is full")
-    parser.add_argument("--size", type=int, default=256, help="side of the clips at first")
-    parser.add_argument("--fine-size", type=int, default=320, help="side of the clips at last")
-    parser.add_argument("--fine-from", type=float, default=0.8, help="how much of the run is done by then")
+    parser.add_argument("--capacity", type=int, default=800, help="clips kept to be drawn from")
+    parser.add_argument("--length", type=int, default=16, help="frames of a clip")
+    parser.add_argument("--fresh", type=int, default=1, help="new clips in every step")
+    parser.add_argument("--workers", type=int, default=1, help="processes that make clips")
+    parser.add_argument("--first-clips", type=int, default=80, help="clips to wait for at first")
+    parser.add_argument("--size", type=int, default=384, help="side of the clips at first")
+    parser.add_argument("--fine-size", type=int, default=384, help="side of the clips at last")
+    parser.add_argument("--fine-from", type=float, default=0.5, help="how much of the run is done by then")
     parser.add_argument("--steps", type=int, default=Recipe.steps)
     parser.add_argument("--minutes", type=float, help="train for so long rather than for --steps")
     parser.add_argument("--batch", type=int, default=Recipe.batch)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--first-clips", type=int, default=300, help="clips to wait for at first")
     parser.add_argument("--bfloat16", action="store_true", help="compute products in bfloat16")
     parser.add_argument("--learning-rate", type=float, default=Recipe.learning_rate)
+    parser.add_argument(
+        "--encoder-rate", type=float, default=Recipe.encoder_rate, help="the backbone's, of it; 0 freezes it"
+    )
     parser.add_argument("--trained", type=Path, help="weights to go on from, such as the shipped ones")
+    parser.add_argument("--save-every", type=float, default=Recipe.save_every, help="seconds")
     parser.add_argument(
         "--validation", type=Path, default=Path("../shared/data/davis/train240"), help="clips to measure on"
     )
     parser.add_argument("--validate-every", type=float, default=10.0, help="minutes between measurements")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Trains a model and leaves its state in a folder."""
+    options = parsed_options()
     torch.set_flush_denormal(True)  # the optimiser's running means of unused rows decay into slow numbers
+    torch.set_float32_matmul_precision("high")
     options.out.mkdir(parents=True, exist_ok=True)
+    names = ("steps", "batch", "seed", "minutes", "learning_rate", "encoder_rate", "fresh", "save_every")
     recipe = Recipe(
-        steps=options.steps,
-        batch=options.batch,
-        seed=options.seed,
-        minutes=options.minutes,
-        learning_rate=options.learning_rate,
-        half=options.bfloat16,
-        longest=options.length,
+        half=options.bfloat16, longest=options.length, **{name: getattr(options, name) for name in names}
     )
     if options.trained is not None:
         recipe = replace(recipe, lengths=FROM_TRAINED, taught=0.0)
-    for size, until in ((options.size, options.fine_from), (options.fine_size, 1.0)):
-        train_stage(recipe, PoolShape(options.capacity, options.length, size), until, options)
+    sources = load_sources(options.data, options.labels)
+    stages = {options.size: options.fine_from} | {options.fine_size: 1.0}  # one where the sizes are equal
+    for size, until in stages.items():
+        shape = PoolShape(options.capacity, options.length, size)
+        train_stage(replace(recipe, until=until), shape, sources, options)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@ The first frame is prompted; every later frame sees only what the network rememb
 its own predictions as training goes on.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -16,16 +17,17 @@ from keepsight.nn.efficientnet import EfficientNetEncoder, EfficientNetLevels
 from keepsight.nn.io import ImageFeatures, MaskCandidates, MemoryBatch, PromptBatch
 from keepsight.nn.sam2 import Sam2
 from training.losses import FrameLosses, frame_losses
-from training.pool import Batch
+from training.memory import Entry, Memory
+from training.pool import Batch, pixels_of
 from training.prompts import box_prompt, click_prompt, correction_prompt
 
-__all__ = ["Schedule", "light_encoder", "track_clips"]
+__all__ = ["Networks", "Schedule", "light_encoder", "track_clips"]
 
 ALWAYS_PRESENT = -1e9  # presence threshold that leaves the masks of absent objects alone, for their gradient
 GIVEN = 10.0  # logit of a given mask
 ABSENT = -1024.0
 GRADED = 3  # the last frames of a clip, which are learned from; those before only fill the memory
-OLDEST = 6  # largest age of a recent memory
+CORRECTED = 0.05  # how often an answer on a later frame is corrected by a click
 
 
 class Schedule(NamedTuple):
@@ -35,30 +37,26 @@ class Schedule(NamedTuple):
     teacher: float  # probability that the true mask is remembered instead of the predicted one
 
 
-@dataclass
-class Memory:
-    """What is remembered of a batch of objects; entry 0 is the prompted frame."""
+class Networks(NamedTuple):
+    """Two of the same weights, possibly of different types; they may be one."""
 
-    maps: list[Tensor] = field(default_factory=list)  # (B, n, D)
-    pointers: list[Tensor] = field(default_factory=list)  # (B, C)
+    learning: Sam2
+    following: Sam2  # without gradients
 
-    def recall(self, random: np.random.Generator) -> MemoryBatch:
-        """The entries in reach, their ages spread at random so that every age is learned from short clips."""
-        maps = [self.maps[0], *self.maps[1:][-OLDEST:]]
-        recent = len(maps) - 1
-        ages = [0]
-        if recent:
-            older = random.choice(np.arange(2, OLDEST + 1), recent - 1, replace=False)
-            ages += [*sorted(map(int, older), reverse=True), 1]
-        batch, device = len(maps[0]), maps[0].device
-        past = len(self.pointers) - 1
-        distances = [max(int(np.exp(random.uniform(0, 5))), past + 1), *range(past, 0, -1)]
-        return MemoryBatch(
-            torch.stack(maps, dim=1),
-            torch.tensor(ages, device=device).expand(batch, -1),
-            torch.stack(self.pointers, dim=1),
-            torch.tensor(distances, dtype=torch.float32, device=device).expand(batch, -1),
-        )
+
+class Told(NamedTuple):
+    """Frames after the first whose true masks are given, as a person does who corrects."""
+
+    frames: frozenset[int]
+    early: bool  # known from the start, as when a clip is tracked anew; else when they are reached
+
+    @classmethod
+    def draw(cls, random: np.random.Generator, length: int) -> "Told":
+        """None as a rule; one or two otherwise."""
+        early = random.random() < 0.5
+        stop = length if early else length - GRADED
+        count = min(int(random.choice([0, 1, 2], p=(0.8, 0.13, 0.07))), max(stop - 1 - GRADED, 0))
+        return cls(frozenset(map(int, random.choice(np.arange(1, stop), count, replace=False))), early)
 
 
 def light_encoder(model: Sam2) -> EfficientNetEncoder:
@@ -104,14 +102,20 @@ def neck(model: Sam2, levels: EfficientNetLevels) -> tuple[Tensor, Tensor, Tenso
     )
 
 
-def frame_features(model: Sam2, batch: Batch) -> list[ImageFeatures]:
-    """Runs the neck over all frames at once and returns the features frame by frame."""
-    clips, length = batch.masks.shape[:2]
-    flat = (level.flatten(0, 1).contiguous(memory_format=torch.channels_last) for level in batch.levels)
-    parts = neck(model, EfficientNetLevels(*flat))
-    split = (part.view(clips, length, *part.shape[1:]).unbind(1) for part in parts)
-    frames = zip(*split, strict=True)
-    return [ImageFeatures(*frame) for frame in frames]
+@contextmanager
+def only_followed(device: str) -> Iterator[None]:
+    """For frames that are not learned from: no gradients, computed in the type of the network's weights."""
+    with torch.no_grad(), torch.autocast(device, enabled=False):
+        yield
+
+
+def encode_frames(model: Sam2, batch: Batch, frames: Sequence[int]) -> list[ImageFeatures]:
+    """Encodes some frames of all clips at once and returns the features frame by frame."""
+    pixels = pixels_of(batch.frames[:, list(frames)], batch.gains)
+    levels = light_encoder(model).backbone(pixels.to(model.dtype))
+    parts = neck(model, EfficientNetLevels(*levels))
+    split = (part.view(len(batch.masks), len(frames), *part.shape[1:]).unbind(1) for part in parts)
+    return [ImageFeatures(*frame) for frame in zip(*split, strict=True)]
 
 
 def pick(candidates: MaskCandidates) -> tuple[Tensor, Tensor]:
@@ -122,13 +126,39 @@ def pick(candidates: MaskCandidates) -> tuple[Tensor, Tensor]:
 
 
 class Tracked:
-    """A batch of clips in progress."""
+    """A batch of clips in progress.
 
-    def __init__(self, model: Sam2, batch: Batch, random: np.random.Generator, schedule: Schedule) -> None:
-        self.model, self.batch, self.random, self.schedule = model, batch, random, schedule
-        self.features = frame_features(model, batch)
+    Args:
+        networks: the one that learns and, for the frames that are not learned from, one of the same weights.
+        batch: the clips.
+        random: source of chance.
+        schedule: how long they are and how much is told.
+    """
+
+    def __init__(
+        self, networks: Networks, batch: Batch, random: np.random.Generator, schedule: Schedule
+    ) -> None:
+        self.networks, self.batch, self.random, self.schedule = networks, batch, random, schedule
+        self.told = Told.draw(random, schedule.length)
+        self.followed = [t for t in range(1, schedule.length) if t not in self.told.frames]
+        self.learned = [0, *self.followed[-GRADED:]]
+        self.features = dict(zip(self.learned, encode_frames(self.model, batch, self.learned), strict=True))
+        rest = [t for t in range(1, schedule.length) if t not in self.learned]
+        if rest:
+            with only_followed(self.device):
+                self.features |= zip(rest, encode_frames(self.model, batch, rest), strict=True)
         self.memory = Memory()
         self.losses: list[FrameLosses] = []
+
+    @property
+    def model(self) -> Sam2:
+        """The network that is to be used now."""
+        return self.networks.learning if torch.is_grad_enabled() else self.networks.following
+
+    @property
+    def device(self) -> str:
+        """The kind of device, as `torch.autocast` wants it."""
+        return self.networks.learning.device.type
 
     def truth(self, t: int) -> Tensor:
         """(B, 1, S, S) true mask of frame t."""
@@ -143,8 +173,7 @@ class Tracked:
         kind = self.random.random()
         if kind < 0.4:
             self.ask(0, None, box_prompt(self.random, self.truth(0)), multimask=self.random.random() < 0.5)
-            given = self.model.adopt_mask(self.features[0], self.truth(0))
-            self.remember(0, given.logits, given.pointers[:, 0], given.presence, prompted=True)
+            self.tell(0)
             return
         clicks = int(self.random.integers(1, 4))
         if kind < 0.75:  # an unstable single mask is replaced by one of the other three: they learn boxes too
@@ -159,6 +188,11 @@ class Tracked:
         logits, pointers = pick(answer)
         self.remember(0, logits, pointers, answer.presence, prompted=True)
 
+    def tell(self, t: int) -> None:
+        """Gives the true mask of frame t."""
+        given = self.model.adopt_mask(self.features[t], self.truth(t))
+        self.remember(t, given.logits, given.pointers[:, 0], given.presence, prompted=True)
+
     def ask(
         self, t: int, memory: MemoryBatch | None, prompts: PromptBatch | None, *, multimask: bool
     ) -> MaskCandidates:
@@ -172,17 +206,18 @@ class Tracked:
 
     def follow(self, t: int) -> None:
         """Tracks into frame t from memory alone; now and then a click corrects the answer."""
-        memory = self.memory.recall(self.random)
+        memory = self.memory.recall(t, self.random, self.model.dtype)
         answer = self.ask(t, memory, None, multimask=True)
         logits, pointers = pick(answer)
-        if self.random.random() < 0.08:
+        corrected = self.random.random() < CORRECTED
+        if corrected:
             points = logits.new_zeros(len(logits), 0, 2)
             nothing = PromptBatch(points, torch.zeros_like(points[..., 0], dtype=torch.int32))
             prompts = correction_prompt(self.random, nothing, logits, self.truth(t))
-            corrected = self.ask(t, memory, prompts, multimask=True)
-            logits, pointers = pick(corrected)
+            answer = self.ask(t, memory, prompts, multimask=True)
+            logits, pointers = pick(answer)
         if t < self.schedule.length - 1:
-            self.remember(t, logits, pointers, answer.presence, prompted=False)
+            self.remember(t, logits, pointers, answer.presence, prompted=corrected)
 
     def remember(self, t: int, logits: Tensor, pointers: Tensor, presence: Tensor, *, prompted: bool) -> None:
         """Encodes an answer, or with the schedule's probability the truth, into memory."""
@@ -195,21 +230,33 @@ class Tracked:
         present = presence > 0
         logits = torch.where(present[..., None, None], logits.detach(), ABSENT)
         pointers = torch.where(present, pointers, self.model.absent_pointer)
-        self.memory.maps.append(
-            self.model.encode_memory(self.features[t], logits, presence.detach(), prompted=prompted)
-        )
-        self.memory.pointers.append(pointers)
+        encoded = self.model.encode_memory(self.features[t], logits, presence.detach(), prompted=prompted)
+        if prompted:
+            self.memory.prompted[t] = Entry(encoded, pointers)
+        else:
+            self.memory.recent.append(Entry(encoded, pointers))
 
 
-def track_clips(model: Sam2, batch: Batch, random: np.random.Generator, schedule: Schedule) -> FrameLosses:
+def track_clips(
+    networks: Networks, batch: Batch, random: np.random.Generator, schedule: Schedule
+) -> FrameLosses:
     """Prompts the first frame, follows the object to the last, and returns the mean losses.
 
     Of a long clip only the prompt and the last frames are learned from, so that memories of many of the
-    network's own predictions cost little.
+    network's own predictions cost little. Arguments as for `Tracked`.
     """
-    tracked = Tracked(model, batch, random, schedule)
+    tracked = Tracked(networks, batch, random, schedule)
+    told, early = tracked.told
     tracked.prompt()
-    for t in range(1, schedule.length):
-        with torch.set_grad_enabled(t >= schedule.length - GRADED):
-            tracked.follow(t)
+    later = range(1, schedule.length)
+    for t in later if early else ():
+        if t in told:
+            with only_followed(tracked.device):
+                tracked.tell(t)
+    for t in later:
+        with nullcontext() if t in tracked.learned else only_followed(tracked.device):
+            if t not in told:
+                tracked.follow(t)
+            elif not early:
+                tracked.tell(t)
     return FrameLosses(*(torch.stack(terms).mean() for terms in zip(*tracked.losses, strict=True)))

@@ -11,17 +11,22 @@ from pycocotools import mask as coco
 
 from training.clips import (
     LARGEST_PROMPT,
+    MOST_OBJECTS,
     SMALLEST_PROMPT,
+    TARGET,
     Layer,
     close_twin,
     curtain,
     make_clip,
     passer_by,
-    real_frames,
-    textured_blob,
+    paste,
+    prompt_shares,
 )
-from training.paths import random_path
+from training.cutouts import textured_blob
+from training.paths import approach, random_path, slide, vanish
+from training.scenes import real_frames
 from training.sources import (
+    Cutout,
     Photo,
     Sources,
     Tracklet,
@@ -56,7 +61,7 @@ def sources() -> Sources:
 def test_a_clip_is_the_same_every_time_and_another_for_another_number(sources: Sources) -> None:
     first, again, other = (make_clip(sources, 3, index, 4, SIZE) for index in (5, 5, 6))
     np.testing.assert_array_equal(first.frames, again.frames)
-    np.testing.assert_array_equal(first.masks, again.masks)
+    np.testing.assert_array_equal(first.objects, again.objects)
     assert not np.array_equal(first.frames, other.frames)
 
 
@@ -65,13 +70,75 @@ def test_many_clips_keep_their_promises(sources: Sources) -> None:
     for clip in clips:
         assert clip.frames.shape == (5, SIZE, SIZE, 3)
         assert clip.frames.dtype == np.uint8
-        assert clip.masks.shape == (5, SIZE, SIZE)
-        assert set(np.unique(clip.masks)) <= {0, 1}
-        assert SMALLEST_PROMPT < clip.masks[0].mean() < LARGEST_PROMPT
-    moved = [np.logical_xor(c.masks[0], c.masks[-1]).mean() > 0 for c in clips]
+        assert clip.objects.shape == (5, SIZE, SIZE)
+        assert clip.objects.max() <= MOST_OBJECTS
+        assert SMALLEST_PROMPT < (clip.objects[0] == TARGET).mean() < LARGEST_PROMPT
+    moved = [np.logical_xor(*(c.objects[[0, -1]] == TARGET)).mean() > 0 for c in clips]
     assert np.mean(moved) > 0.9
-    absent = [not c.masks[t].any() for c in clips for t in range(5)]
+    absent = [not (c.objects[t] == TARGET).any() for c in clips for t in range(5)]
     assert 0 < np.mean(absent) < 0.3
+    assert np.mean([len(np.unique(c.objects[0])) > 2 for c in clips]) > 0.2  # others to follow
+
+
+def test_shares_name_what_can_be_prompted() -> None:
+    objects = np.zeros((2, 20, 20), np.uint8)
+    objects[0, :10, :10] = 1  # a quarter
+    objects[1, 0, 0] = 1  # too small
+    objects[1, 5:, :] = 2
+    shares = prompt_shares(objects)
+    assert shares.shape == (2, MOST_OBJECTS)
+    assert shares[0].tolist() == [0.25, 0, 0, 0]
+    assert (shares[1] == 0).all()  # three quarters are too much
+
+
+def test_what_comes_near_grows_and_what_turns_keeps_its_outline() -> None:
+    factors = []
+    for seed in range(12):
+        random = np.random.default_rng(seed)
+        path = random_path(random, 9, 0.5, 0.2)
+        scale = approach(random, path).scale / path.scale
+        assert (np.diff(scale) > 0).all() or (np.diff(scale) < 0).all()
+        factors.append(max(scale[-1] / scale[0], scale[0] / scale[-1]))
+        turned = slide(random, path)
+        stripes = np.arange(0, 160, dtype=np.uint8).repeat(160 * 3).reshape(160, 160, 3).transpose(1, 0, 2)
+        layer = Layer(
+            Cutout(np.ascontiguousarray(stripes), blob_mask(random, 160), filled=True), path, TARGET
+        )
+        shown, alphas = [], []
+        for shape in (layer, replace(layer, path=turned)):
+            canvas = np.zeros((SIZE, SIZE, 3), np.uint8)
+            alphas.append(paste(canvas, shape, 8))
+            shown.append(canvas)
+        np.testing.assert_array_equal(alphas[0], alphas[1])
+        assert (shown[0] != shown[1]).any() or not alphas[0].any()
+    assert 1.4 < min(factors)
+    assert 2 < max(factors) < 3.6
+
+
+def test_the_surface_of_what_was_cut_out_does_not_move_under_its_outline() -> None:
+    random = np.random.default_rng(0)
+    path = slide(random, random_path(random, 9, 0.5, 0.2))
+    image = random.integers(0, 255, (40, 40, 3), dtype=np.uint8)
+    layer = Layer(Cutout(image, np.full((40, 40), 255, np.uint8)), path, TARGET)
+    still = replace(layer, path=replace(path, slide=np.zeros_like(path.slide)))
+    canvases = [np.zeros((SIZE, SIZE, 3), np.uint8) for _ in range(2)]
+    for canvas, shape in zip(canvases, (layer, still), strict=True):
+        paste(canvas, shape, 8)
+    np.testing.assert_array_equal(canvases[0], canvases[1])
+
+
+def test_what_vanishes_may_return_elsewhere() -> None:
+    moved = []
+    for seed in range(30):
+        random = np.random.default_rng(seed)
+        path = random_path(random, 9, 0.3, 0.2)
+        gone = vanish(random, path)
+        away = np.abs(gone.center - path.center).max(axis=1)
+        assert away[0] == 0
+        assert away.max() > 2
+        if away[-1] < 2:
+            moved.append(away[-1] > 0)
+    assert 0.2 < np.mean(moved) < 0.8
 
 
 def test_clips_without_anything_to_see_are_refused(sources: Sources, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,7 +269,7 @@ def test_a_curtain_covers_a_part_at_first_and_then_lets_it_come_into_view(source
 def test_a_close_twin_looks_like_the_object_and_meets_it(sources: Sources) -> None:
     for seed in range(12):
         random = np.random.default_rng(seed)
-        target = Layer(textured_blob(random, sources), random_path(random, 9, 0.3, 0.2), 0)
+        target = Layer(textured_blob(random, sources), random_path(random, 9, 0.3, 0.2), TARGET)
         twin = close_twin(random, target)
         away = np.linalg.norm(twin.path.center - target.path.center, axis=1) / twin.path.scale
         assert away.min() < 0.3

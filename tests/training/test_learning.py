@@ -1,5 +1,6 @@
 """Pool, prompts, losses and one whole step: what is learned is what was meant."""
 
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,15 +9,18 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from keepsight.nn.efficientnet import EfficientNetLevels
 from keepsight.nn.io import MaskCandidates, PromptBatch
 from keepsight.nn.sam2 import Sam2
+from training.clips import TARGET, Clip, prompt_shares
 from training.config import POCKET
 from training.losses import frame_losses, overlap
-from training.pool import ClipPool, PoolShape
+from training.memory import Entry, Memory
+from training.pool import ClipPool, Made, PoolShape, pixels_of
 from training.prompts import BOTTOM_RIGHT, TOP_LEFT, box_prompt, click_prompt, correction_prompt
-from training.train import FROM_TRAINED, Recipe, average_model, begin, take_step, trainable
-from training.unroll import Memory, Schedule, light_encoder, neck, track_clips
+from training.sources import Sources
+from training.stream import ClipStream, clip_stream
+from training.train import FROM_TRAINED, Recipe, average_model, begin, take_step
+from training.unroll import Networks, Schedule, Told, light_encoder, neck, track_clips
 
 SIZE = 64
 SMALL = replace(POCKET, image_size=SIZE, width=32, memory_width=16, attention_layers=1, attention_ffn=32)
@@ -29,41 +33,83 @@ def square(size: int = SIZE) -> torch.Tensor:
     return mask
 
 
-def filled(folder: Path, clips: int = 6) -> ClipPool:
-    """A pool of random features and moving squares."""
-    pool = ClipPool(folder, PoolShape(capacity=4, length=5, size=SIZE))
-    generator = torch.Generator().manual_seed(0)
+def moving_squares(clips: int, length: int = 5) -> Made:
+    """Clips of noise in which a bright square moves; the first clip's is the smallest."""
+    random = np.random.default_rng(0)
+    frames = random.integers(0, 90, (clips, length, SIZE, SIZE, 3), dtype=np.uint8)
+    objects = np.zeros((clips, length, SIZE, SIZE), np.uint8)
     for index in range(clips):
-        levels = EfficientNetLevels(
-            *(
-                torch.randn(5, width, SIZE // stride, SIZE // stride, generator=generator)
-                for width, stride in ((24, 4), (40, 8), (112, 16), (320, 32))
-            )
-        )
-        masks = np.zeros((5, SIZE, SIZE), np.uint8)
-        for t in range(5):
-            masks[t, 8 : 8 + 4 * (index + 1), 4 * t : 4 * t + 24] = 1
-        pool.write(index, levels, masks)
+        for t in range(length):
+            objects[index, t, 8 : 8 + 4 * (index + 1), 4 * t : 4 * t + 24] = TARGET
+    frames[objects == TARGET] += 120
+    shares = np.stack([prompt_shares(clip) for clip in objects])
+    return Made(*(torch.from_numpy(part) for part in (frames, objects, shares)))
+
+
+def filled(clips: int = 6) -> ClipPool:
+    """A pool that was gone round once and a half."""
+    pool = ClipPool(PoolShape(capacity=4, length=5, size=SIZE))
+    made = moving_squares(clips)
+    for start in range(0, clips, 3):
+        pool.write(Made(*(part[start : start + 3] for part in made)))
     return pool
 
 
-def test_a_pool_gives_back_what_was_written_and_goes_round(tmp_path: Path) -> None:
-    pool = filled(tmp_path)
-    again = ClipPool(tmp_path, pool.shape)
-    assert again.written == 6
-    batch = again.read(np.random.default_rng(0), 32, 3)
+def test_a_pool_gives_back_what_was_written_and_goes_round() -> None:
+    pool = filled()
+    assert pool.written == 6
+    batch = pool.read(np.random.default_rng(0), 32, 3)
     assert batch.masks.shape == (32, 3, SIZE, SIZE)
-    assert batch.levels.stride16.shape == (32, 3, 112, 4, 4)
+    assert batch.frames.shape == (32, 3, SIZE, SIZE, 3)
     heights = {int(clip[0].any(dim=1).sum()) // 4 for clip in batch.masks}
-    assert heights <= {3, 4, 5, 6}  # clips 1 and 2 were overwritten by 5 and 6
+    assert heights == {3, 4, 5, 6}  # clips 1 and 2 were overwritten by 5 and 6
     starts = batch.masks.any(dim=2).float().argmax(dim=2)
     assert bool((starts[:, 1:] != starts[:, :-1]).all())
+    assert {bool(row[0] < row[-1]) for row in starts} == {True, False}  # both ways, and mirrored
+    assert bool((batch.frames[batch.masks > 0] >= 120).all())
+    assert bool((batch.frames[batch.masks == 0] < 90).all())
 
 
-def test_a_pool_of_another_shape_is_refused(tmp_path: Path) -> None:
-    filled(tmp_path, clips=1)
-    with pytest.raises(ValueError, match="remove the folder"):
-        ClipPool(tmp_path, PoolShape(capacity=8, length=5, size=SIZE))
+def test_every_object_of_a_clip_is_drawn_where_it_can_be_prompted() -> None:
+    objects = np.zeros((1, 3, SIZE, SIZE), np.uint8)
+    objects[0, 0, :20, :20] = TARGET
+    objects[0, 1:, 30:50, 30:50] = 2
+    made = (np.zeros((*objects.shape, 3), np.uint8), objects, prompt_shares(objects[0])[None])
+    pool = ClipPool(PoolShape(capacity=2, length=3, size=SIZE))
+    pool.write(Made(*(torch.from_numpy(part) for part in made)))
+    batch = pool.read(np.random.default_rng(0), 64, 2)
+    assert bool(batch.masks[:, 0].flatten(1).any(dim=1).all())
+    shown_later = batch.masks[:, 1].flatten(1).any(dim=1)
+    assert 0 < int(shown_later.sum()) < 64  # the second object is seen twice, the target never
+
+
+def test_pixels_are_those_of_the_shipped_network() -> None:
+    frames = torch.tensor([0, 127, 255], dtype=torch.uint8).expand(2, 3, 4, 4, 3)
+    pixels = pixels_of(frames, torch.tensor([[1.0] * 3, [2.0] * 3]))
+    assert pixels.shape == (6, 3, 4, 4)
+    spec = Sam2(SMALL).input_spec
+    expected = [
+        (v / 255 - mean) / std for v, mean, std in zip((0, 127, 255), spec.mean, spec.std, strict=True)
+    ]
+    torch.testing.assert_close(pixels[0, :, 0, 0], torch.tensor(expected))
+    assert pixels[3, 1:, 0, 0].tolist() == pytest.approx(
+        [1.0, 1.0], abs=0.01
+    )  # brighter, and no more than white
+
+
+def test_workers_share_out_a_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = moving_squares(1)
+
+    def numbered(_: object, seed: int, index: int, length: int, size: int) -> Clip:
+        return Clip(np.full((length, size, size, 3), index + seed, np.uint8), made.objects[0].numpy())
+
+    monkeypatch.setattr("training.stream.make_clip", numbered)
+    stream = ClipStream(Sources([], [], []), PoolShape(4, 5, SIZE), seed=100, first=6)
+    clips = clip_stream(stream, workers=2, at_once=3)
+    found = [next(clips) for _ in range(4)]
+    numbers = [part.frames[:, 0, 0, 0, 0].tolist() for part in found]
+    assert sorted(n for part in numbers for n in part) == list(range(106, 118))
+    torch.testing.assert_close(found[0].shares[0], torch.from_numpy(prompt_shares(made.objects[0].numpy())))
 
 
 def test_boxes_enclose_and_clicks_hit() -> None:
@@ -131,16 +177,41 @@ def test_overlap_counts_pixels() -> None:
     assert overlap(-logits.abs(), truth * 0).item() == 1
 
 
+def entry(number: int) -> Entry:
+    return Entry(torch.full((2, 4, 3), float(number), dtype=torch.bfloat16), torch.zeros(2, 8))
+
+
 def test_recalled_ages_are_those_the_network_will_meet() -> None:
-    memory = Memory([torch.zeros(2, 4, 3)] * 5, [torch.zeros(2, 8)] * 5)
+    memory = Memory({0: entry(0)}, [entry(t) for t in range(1, 5)])
     for seed in range(20):
-        recalled = memory.recall(np.random.default_rng(seed))
+        recalled = memory.recall(5, np.random.default_rng(seed), torch.float32)
         ages = recalled.ages[0].tolist()
         assert ages[0] == 0
         assert ages[1:] == sorted(set(ages[1:]), reverse=True)
         assert ages[-1] == 1
         assert max(ages) <= 6
         assert recalled.maps.shape == (2, 5, 4, 3)
+        assert recalled.maps.dtype == recalled.pointers.dtype == torch.float32
+
+
+def test_prompted_frames_are_recalled_the_closest_first() -> None:
+    memory = Memory({t: entry(t) for t in (0, 4, 9)}, [entry(7)])
+    for frame, order in ((6, [4, 9, 0]), (9, [9, 4, 0]), (2, [0, 4, 9])):
+        recalled = memory.recall(frame, np.random.default_rng(0), torch.float32)
+        assert recalled.maps[0, :, 0, 0].tolist() == [*order, 7]
+        assert recalled.ages[0].tolist() == [0, 0, 0, 1]
+
+
+def test_told_frames_leave_some_to_learn_from() -> None:
+    random = np.random.default_rng(0)
+    counts = []
+    for _ in range(300):
+        told = Told.draw(random, 8)
+        assert not told.frames & {0, *(range(5, 8) if not told.early else ())}
+        assert 8 - 1 - len(told.frames) >= 3
+        counts.append(len(told.frames))
+    assert set(counts) == {0, 1, 2}
+    assert not any(Told.draw(random, 4).frames for _ in range(20))
 
 
 def test_the_short_way_through_the_neck_is_the_networks() -> None:
@@ -155,50 +226,74 @@ def test_the_short_way_through_the_neck_is_the_networks() -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_every_prompt_tracks_and_teaches(tmp_path: Path, seed: int) -> None:
+def test_every_prompt_tracks_and_teaches(seed: int) -> None:
     torch.manual_seed(0)
     model = Sam2(SMALL).train()
-    batch = filled(tmp_path).read(np.random.default_rng(seed), 2, 3)
-    losses = track_clips(model, batch, np.random.default_rng(seed), Schedule(3, 0.5))
+    batch = filled().read(np.random.default_rng(seed), 2, 3)
+    losses = track_clips(Networks(model, model), batch, np.random.default_rng(seed), Schedule(3, 0.5))
     assert all(torch.isfinite(value) for value in losses)
     losses.total.backward()  # type: ignore[no-untyped-call]
-    for part in (model.memory_attention, model.memory_encoder, model.mask_decoder, model.matching):
+    parts = (model.memory_attention, model.memory_encoder, model.mask_decoder, model.matching)
+    for part in (*parts, model.image_encoder):
         assert part is not None
         assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in part.parameters())
 
 
-def test_a_run_resumes_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("seed", range(6))
+def test_frames_that_are_not_learned_from_may_be_followed_in_another_type(seed: int) -> None:
+    torch.manual_seed(0)
+    model = Sam2(SMALL).train()
+    batch = filled().read(np.random.default_rng(seed), 2, 5)
+    found = []
+    for follower in (model, deepcopy(model).bfloat16()):
+        networks = Networks(model, follower)
+        losses = track_clips(networks, batch, np.random.default_rng(seed), Schedule(5, 0.3))
+        found.append(losses.total)
+        assert all(p.grad is None for p in follower.parameters())
+    torch.testing.assert_close(*found, atol=0.1, rtol=0.05)
+
+
+@pytest.mark.parametrize("encoder_rate", [0.0, 0.1])
+def test_a_run_resumes_where_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoder_rate: float
+) -> None:
     monkeypatch.setattr("training.train.POCKET", SMALL)
-    pool, recipe = filled(tmp_path / "pool"), Recipe(steps=10, batch=2, warmup=1)
-    run = begin(recipe, pool, "cpu")
-    before = trainable(run.model)
+    pool, recipe = filled(), Recipe(steps=10, batch=2, warmup=1, encoder_rate=encoder_rate)
+    run = begin(recipe, pool)
+    before = {name: value.clone() for name, value in run.model.state_dict().items()}
     take_step(run, recipe, pool)
-    assert any(not torch.equal(before[name], value) for name, value in trainable(run.model).items())
-    assert not any(name.startswith("image_encoder.backbone") for name in before)
+    changed = {name for name, value in run.model.state_dict().items() if not torch.equal(before[name], value)}
+    assert changed
+    assert any(name.startswith("image_encoder.backbone") for name in changed) == (encoder_rate > 0)
     run.save(tmp_path / "state.pt")
-    again = begin(replace(recipe, seed=9), pool, "cpu")
+    again = begin(replace(recipe, seed=9), pool)
     again.load(tmp_path / "state.pt")
     first, second = take_step(run, recipe, pool), take_step(again, recipe, pool)
     assert first == second
     assert again.step == 2
+    rates = {group["lr"] for group in run.optimiser.param_groups}
+    assert len(rates) == (2 if encoder_rate else 1)
+    shipped = average_model(again.average, SIZE)
+    assert all(torch.equal(value, again.average[name]) for name, value in shipped.state_dict().items())
 
 
-def test_the_scale_of_the_features_is_folded_into_the_neck(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_neck_of_a_new_network_sees_features_of_unit_scale(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("training.train.POCKET", SMALL)
-    monkeypatch.setattr(
-        "training.train.imagenet_weights", lambda: light_encoder(Sam2(SMALL)).backbone.state_dict()
-    )
-    run = begin(Recipe(), filled(tmp_path), "cpu")
-    raw = filled(tmp_path).read(np.random.default_rng(0), 1, 1).levels
-    scaled = [(level[0] - mean) / deviation for level, (mean, deviation) in zip(raw, run.scale, strict=True)]
-    shipped = average_model(run.average, run.scale, SMALL.image_size)
+    pool = filled()
+    model = begin(Recipe(), pool).model
+    plain = Sam2(SMALL)
+    torch.manual_seed(0)  # as `begin` does
+    plain = Sam2(SMALL)
+    encoder, reference = light_encoder(model), light_encoder(plain)
+    batch = pool.read(np.random.default_rng(0), 48, 2)
     with torch.inference_mode():
-        expected = neck(run.model, EfficientNetLevels(*scaled))
-        found = neck(shipped, EfficientNetLevels(*(level[0] for level in raw)))
-    for part, reference in zip(found, expected, strict=True):
-        torch.testing.assert_close(part, reference, atol=1e-4, rtol=1e-3)
+        levels = encoder.backbone(pixels_of(batch.frames, batch.gains))
+    for level, found, unit in zip(levels, encoder.laterals, reference.laterals, strict=True):
+        mean, deviation = (part[:, None, None] for part in (level.mean((0, 2, 3)), level.std((0, 2, 3))))
+        with torch.inference_mode():
+            torch.testing.assert_close(
+                found(level), unit((level - mean) / (deviation + 1e-3)), atol=1e-3, rtol=1e-3
+            )
 
 
 def test_the_schedule_grows_longer_and_harder() -> None:
@@ -217,20 +312,21 @@ def test_a_run_may_be_measured_in_minutes() -> None:
 
 def test_a_run_may_go_on_from_exported_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("training.train.POCKET", SMALL)
-    pool = filled(tmp_path / "pool")
+    pool = filled()
     weights = Sam2(SMALL).state_dict()
     save_file(
         {name: tensor.half().contiguous() for name, tensor in weights.items()},
         tmp_path / "trained.safetensors",
     )
     recipe = Recipe(steps=10, batch=2, warmup=1, half=True, lengths=FROM_TRAINED, taught=0.0)
-    run = begin(recipe, pool, "cpu", tmp_path / "trained.safetensors")
-    for name, value in trainable(run.model).items():
+    run = begin(recipe, pool, tmp_path / "trained.safetensors")
+    for name, value in run.model.state_dict().items():
         torch.testing.assert_close(value, weights[name].half().float(), msg=name)
-    assert all(float(mean.abs().max()) == 0 and float(std.min()) == 1 for mean, std in run.scale)
-    assert recipe.schedule(0.0) == Schedule(4, 0.1)
-    assert recipe.schedule(1.0) == Schedule(8, 0.1)
-    assert take_step(run, recipe, pool)["frames"] == 4
+    assert recipe.schedule(0.0) == Schedule(6, 0.1)
+    assert recipe.schedule(1.0) == Schedule(16, 0.1)
+    assert replace(recipe, longest=5).schedule(1.0) == Schedule(5, 0.1)
+    assert run.follower.dtype == torch.bfloat16
+    assert take_step(run, replace(recipe, longest=5), pool)["frames"] == 5
 
 
 def test_weights_of_something_else_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -240,4 +336,4 @@ def test_weights_of_something_else_are_refused(tmp_path: Path, monkeypatch: pyte
     for wrong, told in (({**known, "trunk.patches.weight": torch.zeros(1)}, "holds trunk"), (known, "lacks")):
         save_file({name: t.clone() for name, t in wrong.items()}, tmp_path / "wrong.safetensors")
         with pytest.raises(SystemExit, match=f"weights of pocket.*{told}"):
-            begin(Recipe(), filled(tmp_path / "pool"), "cpu", tmp_path / "wrong.safetensors")
+            begin(Recipe(), filled(), tmp_path / "wrong.safetensors")

@@ -100,10 +100,11 @@ class FineRead(nn.Module):
         asked, offered = self._asked(query, 1), with_ones(keys)
         height, width = query.shape[1:3]
         down, across = self._bell(height, query), self._bell(width, query)
+        band = BAND if query.device.type == "cpu" else 4 * BAND
         sums = []
-        for start in range(0, height, BAND):
-            rows = slice(start, min(start + BAND, height))
-            window = slice(max(start - MARGIN, 0), start + BAND + MARGIN)
+        for start in range(0, height, band):
+            rows = slice(start, min(start + band, height))
+            window = slice(max(start - MARGIN, 0), start + band + MARGIN)
             likeness = (asked[:, rows].flatten(1, 2) @ offered[:, window].flatten(1, 2).mT).exp()
             grid = likeness.view(len(likeness), -1, width, likeness.shape[2] // width, width)
             near = grid * down[rows, None, window, None] * across[:, None]

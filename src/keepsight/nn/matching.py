@@ -22,6 +22,7 @@ NEAR_SHARPNESS = 5.0  # exp of this is the near read's penalty per squared frame
 # Likenesses computed at a time, for each object: what is summed up while it is still in a processor's cache
 # takes a fifth of the time that it takes from memory.
 AT_A_TIME = 600_000
+AT_A_TIME_ELSEWHERE = 10_000_000  # a GPU would rather have few large tasks
 
 STEPS = 128  # of the numbers that are remembered, which bfloat16 holds exactly
 
@@ -66,7 +67,8 @@ def coarse(x: Tensor) -> Tensor:
 
 def in_parts(queries: Tensor, keys: Tensor) -> Sequence[Tensor]:
     """Queries (B, n, K) in parts of so many that their products with keys (B, m, K) are few at a time."""
-    return torch.split(queries, max(1, AT_A_TIME // keys.shape[1]), dim=1)
+    at_a_time = AT_A_TIME if queries.device.type == "cpu" else AT_A_TIME_ELSEWHERE
+    return torch.split(queries, max(1, at_a_time // keys.shape[1]), dim=1)
 
 
 def _telling(evidence: Tensor) -> Tensor:

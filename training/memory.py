@@ -1,0 +1,56 @@
+"""What a clip in training remembers: frames that were prompted, and frames that were tracked."""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from keepsight.nn.io import MemoryBatch
+
+__all__ = ["Entry", "Memory"]
+
+OLDEST = 6  # largest age of a recent memory
+
+
+class Entry(NamedTuple):
+    """A batch of objects on one frame, as memory."""
+
+    map: Tensor  # (B, n, D)
+    pointer: Tensor  # (B, C)
+
+
+@dataclass
+class Memory:
+    """What is remembered of a batch of objects, as the engine's `MemoryBank` has it."""
+
+    prompted: dict[int, Entry] = field(default_factory=dict)  # by frame
+    recent: list[Entry] = field(default_factory=list)  # the tracked ones, oldest first
+
+    def recall(self, frame: int, random: np.random.Generator, dtype: torch.dtype) -> MemoryBatch:
+        """The entries in reach of a frame: the prompted ones, closest in time first, then the recent ones.
+
+        Their ages are spread at random, so that every age is learned from short clips.
+
+        Args:
+            frame: where they are to be used.
+            random: source of chance.
+            dtype: of the network that will read them; entries may have been made by one of another type.
+        """
+        order = sorted(self.prompted, key=lambda told: (abs(told - frame), told))
+        prompted, recent = [self.prompted[told] for told in order], self.recent[-OLDEST:]
+        ages = [0] * len(prompted)
+        if recent:
+            older = random.choice(np.arange(2, OLDEST + 1), len(recent) - 1, replace=False)
+            ages += [*sorted(map(int, older), reverse=True), 1]
+        past = len(self.recent)
+        distances = [max(int(np.exp(random.uniform(0, 5))), past + 1) for _ in prompted]
+        distances += range(past, 0, -1)
+        batch, device = len(prompted[0].map), prompted[0].map.device
+        return MemoryBatch(
+            torch.stack([entry.map.to(dtype) for entry in (*prompted, *recent)], dim=1),
+            torch.tensor(ages, device=device).expand(batch, -1),
+            torch.stack([entry.pointer.to(dtype) for entry in (*prompted, *self.recent)], dim=1),
+            torch.tensor(distances, dtype=torch.float32, device=device).expand(batch, -1),
+        )
