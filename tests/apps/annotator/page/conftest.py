@@ -49,7 +49,8 @@ def make_desk(browser: Browser, server: Server, clip: Clip) -> Iterator[Callable
     for desk in opened:
         desk.page.unroute_all(behavior="ignoreErrors")  # what is on its way when a test ends fails no other
         desk.page.context.close()
-    assert [desk.complaints for desk in opened if desk.complaints] == []
+    complaints = [line for desk in opened for line in desk.complaints]
+    assert not complaints, "\n".join(["The page complained:", *complaints])
 
 
 @pytest.fixture

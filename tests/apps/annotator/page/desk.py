@@ -8,7 +8,8 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -34,6 +35,16 @@ FRAMES = 32
 WIDE = (1280, 720)
 SECONDS = 60
 PATIENCE = 1000.0 * SECONDS  # milliseconds, for a busy machine
+
+# All that Chromium says of a server that was killed: of requests and of the WebSocket, refused or under way.
+CUT_OFF = re.compile(
+    r"Failed to load resource: net::ERR_"
+    r"(CONNECTION_REFUSED|CONNECTION_RESET|EMPTY_RESPONSE|CONTENT_LENGTH_MISMATCH) (?P<request>\S+)"
+    r"|WebSocket connection to '(?P<socket>\S+)' failed: "
+    r"(Error in connection establishment: net::ERR_CONNECTION_REFUSED"
+    r"|Error during WebSocket handshake: net::ERR_CONNECTION_(RESET|CLOSED)"
+    r"|Connection closed before receiving a handshake response)( \S+)?"
+)
 
 
 @dataclass(frozen=True)
@@ -154,6 +165,34 @@ class Desk:
     def _listen(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning") and "getImageData" not in message.text:
             self.complaints.append(f"{message.text} {message.location.get('url', '')}".strip())
+
+    @contextmanager
+    def without_server(self) -> Iterator[None]:
+        """Kills the server for as long as a block lasts, and waits until the page is connected again.
+
+        That the browser complains of connections that are cut off or refused meanwhile is as it should be.
+        """
+        before = len(self.complaints)
+        self.server.end(signal.SIGKILL)
+        expect(self.page.locator("#lost")).to_be_visible()
+        yield
+        self.server.start()
+        expect(self.page.locator("#lost")).to_be_hidden()
+        self.complaints[before:] = [line for line in self.complaints[before:] if not self._cut_off(line)]
+
+    def _cut_off(self, complaint: str) -> bool:
+        said = CUT_OFF.fullmatch(complaint)
+        if said is None:
+            return False
+        address = said["request"] or said["socket"].replace("ws:", "http:", 1)
+        return address.startswith(f"{self.server.address}api/")
+
+    def was_refused(self, status: int, path: str) -> None:
+        """Takes back the one complaint about a request that a test has made to be refused."""
+        begins = f"Failed to load resource: the server responded with a status of {status} "
+        ends = f" {self.server.address}{path}"
+        [line] = [line for line in self.complaints if line.startswith(begins) and line.endswith(ends)]
+        self.complaints.remove(line)
 
     def shows(self, frame: int) -> None:
         """Waits until a frame is on the canvas."""

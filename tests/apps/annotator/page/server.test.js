@@ -45,6 +45,30 @@ test("no answer is told apart from a refusal, and from a request called off", as
     await assert.rejects(off.project(), isAborted);
 });
 
+test("an answer that breaks off is told in our words, one called off is not", async () => {
+    /** @param {Error} error @returns {Api} */
+    const breaking = (error) => {
+        const body = () => new ReadableStream({ pull: (stream) => stream.error(error) });
+        return new Api(async () => new Response(body()));
+    };
+    const signal = new AbortController().signal;
+    /** @type {((api: Api) => Promise<unknown>)[]} */
+    const requests = [
+        (api) => api.undo(),
+        (api) => api.frame(3, "f", signal),
+        (api) => api.exportFile("cvat", signal),
+        (api) => api.importFile("cvat", new Blob(["a"])),
+    ];
+    for (const request of requests) {
+        await assert.rejects(request(breaking(new TypeError("network error"))), {
+            ...{ name: "RequestError", status: 0 },
+            message: /^The server's answer broke off\./,
+        });
+        await assert.rejects(request(breaking(new DOMException("off", "AbortError"))), isAborted);
+    }
+    await assert.rejects(answering(200, '{"revision": ').api.undo(), /broke off/);
+});
+
 test("what is said goes out as the contract has it", async () => {
     const { api, asked } = answering(200, '{"revision": 3}');
     await api.prompt(4, 12, { points: [[1.5, 2]], labels: [0], box: null, replace: false });

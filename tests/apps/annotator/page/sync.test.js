@@ -166,6 +166,20 @@ test("a run's frames are taken over as they come; when it ends, everything is as
     assert.deepEqual(runs, ["running", "done"]);
 });
 
+test("an answer that is older than the news of the model is not the last word", async (context) => {
+    context.mock.timers.enable({ apis: ["setTimeout"] });
+    const { sync, store, answers } = made();
+    answers.project = projectOf({ model: { name: "pocket", state: "loading" } });
+    const asked = sync.project.now();
+    answers.project = projectOf();
+    sync.take({ type: "model", revision: 5, model: { name: "pocket", state: "ready" } });
+    await asked;
+    assert.equal(store.state.project?.model.state, "loading");
+    context.mock.timers.tick(1000);
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(store.state.project?.model.state, "ready");
+});
+
 test("the model's state and the end of tracking both ways are heard of", async () => {
     const { sync, store, told } = made();
     await sync.reload();

@@ -76,7 +76,7 @@ export class Api {
      */
     async frame(index, fingerprint, signal) {
         const address = `/api/frames/${index}.jpg?v=${encodeURIComponent(fingerprint)}`;
-        return (await this.#request("GET", address, { signal })).blob();
+        return whole((await this.#request("GET", address, { signal })).blob());
     }
 
     /**
@@ -175,7 +175,8 @@ export class Api {
      */
     async exportFile(format, signal) {
         const response = await this.#request("GET", `/api/export?format=${format}`, { signal });
-        return { blob: await response.blob(), name: fileName(response.headers.get("Content-Disposition")) };
+        const blob = await whole(response.blob());
+        return { blob, name: fileName(response.headers.get("Content-Disposition")) };
     }
 
     /**
@@ -185,7 +186,8 @@ export class Api {
      */
     async importFile(format, file) {
         const headers = { "Content-Type": "application/octet-stream" };
-        return (await this.#request("POST", `/api/import?format=${format}`, { headers, body: file })).json();
+        const options = { headers, body: file };
+        return whole((await this.#request("POST", `/api/import?format=${format}`, options)).json());
     }
 
     /**
@@ -204,7 +206,7 @@ export class Api {
         if (signal) {
             options.signal = signal;
         }
-        return (await this.#request(method, address, options)).json();
+        return whole((await this.#request(method, address, options)).json());
     }
 
     /**
@@ -227,6 +229,24 @@ export class Api {
             throw new RequestError(response.status, await sentenceOf(response));
         }
         return response;
+    }
+}
+
+/**
+ * What a server that ends in the middle of its answer leaves is told in our words, not in the browser's.
+ *
+ * @template T
+ * @param {Promise<T>} reading of an answer that has begun to come
+ * @returns {Promise<T>}
+ */
+async function whole(reading) {
+    try {
+        return await reading;
+    } catch (error) {
+        if (isAborted(error)) {
+            throw error;
+        }
+        throw new RequestError(0, "The server's answer broke off. Is `keepsight annotate` still running?");
     }
 }
 

@@ -100,6 +100,8 @@ export class Sync {
                 break;
             case "model":
                 this.#patch({ model: event.model });
+                // An answer that is on its way may be older than this, and would be believed for good.
+                this.project.soon();
                 break;
             case "changed":
                 this.#changed(event.revision, event.shapes);

@@ -25,6 +25,12 @@ export class RunDialog extends Dialog {
         this.convert = find("run-convert", HTMLInputElement);
         this.scope = find("run-scope", HTMLFieldSetElement);
         this.form.addEventListener("change", (event) => this.#changed(event));
+        store.watch(["project"], () => {
+            // What it was opened on may have been about to change.
+            if (this.element.open) {
+                this.#offerConversion();
+            }
+        });
     }
 
     /** @override */
