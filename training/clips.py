@@ -34,6 +34,8 @@ MOST_OBJECTS = 4  # of a clip that can be followed
 ATTEMPTS = 20
 TARGET = 1  # the group that every clip was made for
 PASSER = 0  # the group of what only passes by
+CUT = 0.12  # share of the clips that show something else for a while
+BLANK = 0.4  # share of those that show nothing at all then
 REAL = 0.4  # share of the clips that are pieces of real ones, where there are any
 
 
@@ -210,6 +212,20 @@ def degrade(random: np.random.Generator, frames: Image) -> Image:
     return np.stack(out).astype(np.uint8)
 
 
+def cut_away(random: np.random.Generator, sources: Sources, clip: Clip) -> Clip:
+    """Shows something else for some frames after the first, as a cut or a fade to black does."""
+    length, size = clip.objects.shape[:2]
+    first = int(random.integers(1, length))
+    gone = slice(first, int(random.integers(first, length)) + 1)
+    frames, objects = clip.frames.copy(), clip.objects.copy()
+    blank = random.random() < BLANK
+    frames[gone] = (
+        random.integers(0, 256, 3) if blank else background_frames(random, sources, length, size)[gone]
+    )
+    objects[gone] = 0
+    return Clip(frames, objects)
+
+
 def compose(random: np.random.Generator, sources: Sources, length: int, size: int) -> Clip:
     """One clip, whatever it shows."""
     kind = random.random()
@@ -226,6 +242,9 @@ def compose(random: np.random.Generator, sources: Sources, length: int, size: in
     for t in range(length):
         for layer in layers:
             objects[t][paste(frames[t], layer, t) > 0.5] = layer.group
+    if random.random() < CUT:
+        away = cut_away(random, sources, Clip(frames, objects))
+        frames, objects = away.frames, away.objects
     frames = degrade(random, frames)
     if random.random() < 0.5:
         frames, objects = frames[:, :, ::-1], objects[:, :, ::-1]

@@ -53,6 +53,7 @@ class Recipe:
     until: float = 1.0  # how much of the run is done when its clips change size
     fresh: int = 1  # new clips in every step
     encoder_rate: float = 0.1  # learning rate of the backbone, in units of `learning_rate`
+    only: str = ""  # nothing but parameters whose names begin so is learned
     half: bool = False  # whether products are computed in bfloat16
     lengths: tuple[tuple[float, int], ...] = FROM_SCRATCH
     longest: int = 16  # frames of the clips there are
@@ -138,6 +139,8 @@ def bring_to_unit_scale(model: Sam2, pool: ClipPool, random: np.random.Generator
 def optimiser_for(model: Sam2, recipe: Recipe) -> torch.optim.Optimizer:
     """AdamW; vectors don't decay, and the backbone learns at a rate of its own or not at all."""
     backbone = light_encoder(model).backbone.requires_grad_(recipe.encoder_rate > 0)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(parameter.requires_grad and name.startswith(recipe.only))
     inside = {id(p) for p in backbone.parameters()}
     groups = [
         {
@@ -299,6 +302,9 @@ def parsed_options() -> argparse.Namespace:
     parser.add_argument(
         "--encoder-rate", type=float, default=Recipe.encoder_rate, help="the backbone's, of it; 0 freezes it"
     )
+    parser.add_argument(
+        "--only", default="", help="learn parameters whose names begin so, such as mask_decoder.presence_head"
+    )
     parser.add_argument("--trained", type=Path, help="weights to go on from, such as the shipped ones")
     parser.add_argument("--save-every", type=float, default=Recipe.save_every, help="seconds")
     parser.add_argument(
@@ -315,7 +321,17 @@ def main() -> None:
     torch.set_flush_denormal(True)  # the optimiser's running means of unused rows decay into slow numbers
     torch.set_float32_matmul_precision("high")
     options.out.mkdir(parents=True, exist_ok=True)
-    names = ("steps", "batch", "seed", "minutes", "learning_rate", "encoder_rate", "fresh", "save_every")
+    names = (
+        "steps",
+        "batch",
+        "seed",
+        "minutes",
+        "learning_rate",
+        "encoder_rate",
+        "only",
+        "fresh",
+        "save_every",
+    )
     recipe = Recipe(
         half=options.bfloat16, longest=options.length, **{name: getattr(options, name) for name in names}
     )

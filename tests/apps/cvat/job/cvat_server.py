@@ -13,7 +13,7 @@ import json
 import re
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -338,8 +338,9 @@ def running(server: CvatServer) -> Iterator[CvatServer]:
                 self.send_header("Set-Cookie", f"{cookie}; Path=/")
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
+            with suppress(ConnectionError):  # a client that was interrupted has hung up
+                self.end_headers()
+                self.wfile.write(content)
 
         do_GET = do_POST = do_PATCH = handle_any  # noqa: N815 - http.server's names
 
