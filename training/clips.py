@@ -34,8 +34,8 @@ MOST_OBJECTS = 4  # of a clip that can be followed
 ATTEMPTS = 20
 TARGET = 1  # the group that every clip was made for
 PASSER = 0  # the group of what only passes by
-CUT = 0.12  # share of the clips that show something else for a while
-BLANK = 0.4  # share of those that show nothing at all then
+CUT = 0.2  # share of the clips that show something else for a while
+BLANK = 0.5  # share of those that show nothing at all then
 REAL = 0.4  # share of the clips that are pieces of real ones, where there are any
 
 

@@ -14,9 +14,11 @@ from training.clips import (
     MOST_OBJECTS,
     SMALLEST_PROMPT,
     TARGET,
+    Clip,
     Layer,
     close_twin,
     curtain,
+    cut_away,
     make_clip,
     passer_by,
     paste,
@@ -275,3 +277,22 @@ def test_a_close_twin_looks_like_the_object_and_meets_it(sources: Sources) -> No
         assert away.min() < 0.3
         assert twin.group != target.group
         assert twin.cutout.alpha.sum() == target.cutout.alpha.sum()
+
+
+def test_a_cut_shows_something_else_for_a_while(sources: Sources) -> None:
+    blanks = 0
+    for seed in range(12):
+        frames = np.full((9, SIZE, SIZE, 3), 200, np.uint8)
+        clip = Clip(frames, np.full((9, SIZE, SIZE), TARGET, np.uint8))
+        away = cut_away(np.random.default_rng(seed), sources, clip)
+        gone = [not objects.any() for objects in away.objects]
+        assert not gone[0]
+        assert any(gone)
+        changes = np.diff(np.array(gone, int))
+        assert np.abs(changes).sum() <= 2  # one stretch
+        for shown, is_gone in zip(away.frames, gone, strict=True):
+            assert is_gone or (shown == 200).all()
+        blanks += len(np.unique(away.frames[gone].reshape(-1, 3), axis=0)) == 1
+        assert (clip.frames == 200).all()  # what is given stays as it was
+        assert clip.objects.all()
+    assert 0 < blanks < 12

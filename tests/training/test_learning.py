@@ -277,6 +277,17 @@ def test_a_run_resumes_where_it_was(
     assert all(torch.equal(value, again.average[name]) for name, value in shipped.state_dict().items())
 
 
+def test_one_part_may_be_learned_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("training.train.POCKET", SMALL)
+    pool, recipe = filled(), Recipe(steps=10, batch=2, warmup=1, only="mask_decoder.presence_head")
+    run = begin(recipe, pool)
+    before = {name: value.clone() for name, value in run.model.state_dict().items()}
+    take_step(run, recipe, pool)
+    changed = {name for name, value in run.model.state_dict().items() if not torch.equal(before[name], value)}
+    assert changed
+    assert all(name.startswith("mask_decoder.presence_head.") for name in changed)
+
+
 def test_the_neck_of_a_new_network_sees_features_of_unit_scale(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("training.train.POCKET", SMALL)
     pool = filled()

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from keepsight import load_model
 from keepsight.errors import WeightsError
 from keepsight.nn.sam2 import Sam2
 from training.export import SHIPPED
-from training.retune import SHARPNESS, retune
+from training.retune import PRESENCE, SHARPNESS, retune
 
 
 def test_retuned_weights_are_a_network_of_another_size(tmp_path: Path) -> None:
@@ -24,6 +25,18 @@ def test_retuned_weights_are_a_network_of_another_size(tmp_path: Path) -> None:
     assert [name for name in before if not torch.equal(before[name], after[name])] == [SHARPNESS]
     sharper = (after[SHARPNESS].float() - before[SHARPNESS].float()).tolist()
     assert sharper == pytest.approx([math.log(2.0)] * 2, abs=2e-3)
+
+
+def test_the_presence_head_may_come_from_other_weights(tmp_path: Path) -> None:
+    other = {name: tensor + 1 for name, tensor in load_file(SHIPPED).items()}
+    with safe_open(SHIPPED, "pt") as file:
+        save_file(other, tmp_path / "other.safetensors", file.metadata())
+    retune(SHIPPED, tmp_path / "new.safetensors", size=384, presence=tmp_path / "other.safetensors")
+    before, after = load_file(SHIPPED), load_file(tmp_path / "new.safetensors")
+    changed = [name for name in before if not torch.equal(before[name], after[name])]
+    assert changed == [name for name in before if name.startswith(PRESENCE)]
+    assert len(changed) == 6
+    assert all(torch.equal(after[name], other[name]) for name in changed)
 
 
 def test_what_is_not_pocket_is_refused(tmp_path: Path) -> None:
