@@ -137,7 +137,11 @@ def bring_to_unit_scale(model: Sam2, pool: ClipPool, random: np.random.Generator
 
 
 def optimiser_for(model: Sam2, recipe: Recipe) -> torch.optim.Optimizer:
-    """AdamW; vectors don't decay, and the backbone learns at a rate of its own or not at all."""
+    """AdamW; vectors don't decay, and the backbone learns at a rate of its own or not at all.
+
+    Raises:
+        SystemExit: there is nothing to learn.
+    """
     backbone = light_encoder(model).backbone.requires_grad_(recipe.encoder_rate > 0)
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(parameter.requires_grad and name.startswith(recipe.only))
@@ -155,9 +159,10 @@ def optimiser_for(model: Sam2, recipe: Recipe) -> torch.optim.Optimizer:
         for matrix in (True, False)
         for encoder in (True, False)
     ]
-    return torch.optim.AdamW(
-        [group for group in groups if group["params"]], lr=recipe.learning_rate, betas=(0.9, 0.98), fused=True
-    )
+    learned = [group for group in groups if group["params"]]
+    if not learned:
+        raise SystemExit(f"No parameter of the network begins with {recipe.only!r}; pass another --only.")
+    return torch.optim.AdamW(learned, lr=recipe.learning_rate, betas=(0.9, 0.98), fused=True)
 
 
 def begin(recipe: Recipe, pool: ClipPool, trained: Path | None = None) -> Run:
@@ -270,9 +275,9 @@ def train_stage(recipe: Recipe, shape: PoolShape, sources: Sources, options: arg
     while pool.written < min(options.first_clips, shape.capacity):
         pool.write(next(clips))
     run = begin(recipe, pool, options.trained)
-    run.made = stream.first + pool.written
     if stored:
         run.load(state)
+    run.made = stream.first + pool.written
     watch = Validation(options.validation, options.out / "validation.jsonl", options.validate_every)
     train(run, recipe, pool, clips, watch)
     if recipe.until == 1.0 and watch.sequences:
@@ -312,7 +317,10 @@ def parsed_options() -> argparse.Namespace:
     )
     parser.add_argument("--validate-every", type=float, default=10.0, help="minutes between measurements")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if min(options.workers, options.fresh, options.batch, options.first_clips) < 1:
+        parser.error("--workers, --fresh, --batch and --first-clips: expected 1 or more of each")
+    return options
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ from training.pool import ClipPool, Made, PoolShape, pixels_of
 from training.prompts import BOTTOM_RIGHT, TOP_LEFT, box_prompt, click_prompt, correction_prompt
 from training.sources import Sources
 from training.stream import ClipStream, clip_stream
-from training.train import FROM_TRAINED, Recipe, average_model, begin, take_step
+from training.train import FROM_TRAINED, Recipe, average_model, begin, parsed_options, take_step
 from training.unroll import Networks, Schedule, Told, light_encoder, neck, track_clips
 
 SIZE = 64
@@ -233,7 +233,7 @@ def test_every_prompt_tracks_and_teaches(seed: int) -> None:
     losses = track_clips(Networks(model, model), batch, np.random.default_rng(seed), Schedule(3, 0.5))
     assert all(torch.isfinite(value) for value in losses)
     losses.total.backward()  # type: ignore[no-untyped-call]
-    parts = (model.memory_attention, model.memory_encoder, model.mask_decoder, model.matching)
+    parts = (model.memory_attention, model.memory_encoder, model.no_such_part, model.matching)
     for part in (*parts, model.image_encoder):
         assert part is not None
         assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in part.parameters())
@@ -279,13 +279,25 @@ def test_a_run_resumes_where_it_was(
 
 def test_one_part_may_be_learned_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("training.train.POCKET", SMALL)
-    pool, recipe = filled(), Recipe(steps=10, batch=2, warmup=1, only="mask_decoder.presence_head")
+    pool, recipe = filled(), Recipe(steps=10, batch=2, warmup=1, only="no_such_part.presence_head")
     run = begin(recipe, pool)
     before = {name: value.clone() for name, value in run.model.state_dict().items()}
     take_step(run, recipe, pool)
     changed = {name for name, value in run.model.state_dict().items() if not torch.equal(before[name], value)}
     assert changed
-    assert all(name.startswith("mask_decoder.presence_head.") for name in changed)
+    assert all(name.startswith("no_such_part.presence_head.") for name in changed)
+
+
+def test_options_that_leave_nothing_to_do_are_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("training.train.POCKET", SMALL)
+    with pytest.raises(SystemExit, match="No parameter of the network begins with 'no_such_part'"):
+        begin(Recipe(only="no_such_part"), filled())
+    monkeypatch.setattr("sys.argv", ["train", "--out", "x", "--workers", "0"])
+    with pytest.raises(SystemExit):
+        parsed_options()
+    assert "--workers" in capsys.readouterr().err
 
 
 def test_the_neck_of_a_new_network_sees_features_of_unit_scale(monkeypatch: pytest.MonkeyPatch) -> None:
