@@ -233,7 +233,7 @@ def test_every_prompt_tracks_and_teaches(seed: int) -> None:
     losses = track_clips(Networks(model, model), batch, np.random.default_rng(seed), Schedule(3, 0.5))
     assert all(torch.isfinite(value) for value in losses)
     losses.total.backward()  # type: ignore[no-untyped-call]
-    parts = (model.memory_attention, model.memory_encoder, model.no_such_part, model.matching)
+    parts = (model.memory_attention, model.memory_encoder, model.mask_decoder, model.matching)
     for part in (*parts, model.image_encoder):
         assert part is not None
         assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in part.parameters())
@@ -279,13 +279,13 @@ def test_a_run_resumes_where_it_was(
 
 def test_one_part_may_be_learned_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("training.train.POCKET", SMALL)
-    pool, recipe = filled(), Recipe(steps=10, batch=2, warmup=1, only="no_such_part.presence_head")
+    pool, recipe = filled(), Recipe(steps=10, batch=2, warmup=1, only="mask_decoder.presence_head")
     run = begin(recipe, pool)
     before = {name: value.clone() for name, value in run.model.state_dict().items()}
     take_step(run, recipe, pool)
     changed = {name for name, value in run.model.state_dict().items() if not torch.equal(before[name], value)}
     assert changed
-    assert all(name.startswith("no_such_part.presence_head.") for name in changed)
+    assert all(name.startswith("mask_decoder.presence_head.") for name in changed)
 
 
 def test_options_that_leave_nothing_to_do_are_refused(
