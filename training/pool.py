@@ -19,9 +19,9 @@ UNEVEN = 0.08  # standard deviation of the gain that every colour is seen with
 class PoolShape(NamedTuple):
     """How large a pool is."""
 
-    capacity: int = 3000  # clips
-    length: int = 8  # frames of a clip
-    size: int = 256  # side of a frame in pixels
+    capacity: int  # clips
+    length: int  # frames of a clip
+    size: int  # side of a frame in pixels
 
 
 class Made(NamedTuple):

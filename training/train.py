@@ -14,11 +14,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from keepsight.errors import WeightsError
 from keepsight.nn.sam2 import Sam2
 from keepsight.weights.device import pick_dtype
+from keepsight.weights.files import read_tensors
 from training.config import POCKET
 from training.imagenet import imagenet_weights
 from training.pool import ClipPool, Made, PoolShape, pixels_of
@@ -110,8 +111,7 @@ class Run:
         state = torch.load(path, map_location=self.model.device, weights_only=True)
         self.model.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
-        self.average, self.step, self.made = state["average"], state["step"], state["made"]
-        self.seconds = state["seconds"]
+        self.average, self.step, self.seconds = state["average"], state["step"], state["seconds"]
         self.random.bit_generator.state = json.loads(state["random"])
 
 
@@ -189,9 +189,13 @@ def load_trained(model: Sam2, trained: Path) -> None:
     """Takes over exported weights; what they lack stays random and is named.
 
     Raises:
-        SystemExit: they are those of another kind of network.
+        SystemExit: they cannot be read, or are those of another kind of network.
     """
-    weights = {name: tensor.float() for name, tensor in load_file(trained).items()}
+    try:
+        file = read_tensors(trained)
+    except WeightsError as problem:
+        raise SystemExit(str(problem)) from problem
+    weights = {name: file[name].float() for name in file}
     missing, unknown = model.load_state_dict(weights, strict=False)
     if unknown or len(missing) > len(weights) // 2:
         raise SystemExit(
@@ -291,8 +295,8 @@ def parsed_options() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, default=Path("../shared/data/train"))
     parser.add_argument("--labels", type=Path, default=Path("training/runs/labels"))
     parser.add_argument("--capacity", type=int, default=800, help="clips kept to be drawn from")
-    parser.add_argument("--length", type=int, default=16, help="frames of a clip")
-    parser.add_argument("--fresh", type=int, default=1, help="new clips in every step")
+    parser.add_argument("--length", type=int, default=Recipe.longest, help="frames of a clip")
+    parser.add_argument("--fresh", type=int, default=Recipe.fresh, help="new clips in every step")
     parser.add_argument("--workers", type=int, default=1, help="processes that make clips")
     parser.add_argument("--first-clips", type=int, default=80, help="clips to wait for at first")
     parser.add_argument("--size", type=int, default=384, help="side of the clips at first")
@@ -320,6 +324,9 @@ def parsed_options() -> argparse.Namespace:
     options = parser.parse_args()
     if min(options.workers, options.fresh, options.batch, options.first_clips) < 1:
         parser.error("--workers, --fresh, --batch and --first-clips: expected 1 or more of each")
+    for size in (options.size, options.fine_size):
+        if size < 32 or size % 32:
+            parser.error(f"--size and --fine-size: expected multiples of 32, but got {size}")
     return options
 
 
@@ -345,7 +352,10 @@ def main() -> None:
     )
     if options.trained is not None:
         recipe = replace(recipe, lengths=FROM_TRAINED, taught=0.0)
-    sources = load_sources(options.data, options.labels)
+    try:
+        sources = load_sources(options.data, options.labels)
+    except (FileNotFoundError, ValueError) as problem:
+        raise SystemExit(str(problem)) from problem
     stages = {options.size: options.fine_from} | {options.fine_size: 1.0}  # one where the sizes are equal
     for size, until in stages.items():
         shape = PoolShape(options.capacity, options.length, size)

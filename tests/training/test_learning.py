@@ -294,10 +294,13 @@ def test_options_that_leave_nothing_to_do_are_refused(
     monkeypatch.setattr("training.train.POCKET", SMALL)
     with pytest.raises(SystemExit, match="No parameter of the network begins with 'no_such_part'"):
         begin(Recipe(only="no_such_part"), filled())
-    monkeypatch.setattr("sys.argv", ["train", "--out", "x", "--workers", "0"])
-    with pytest.raises(SystemExit):
-        parsed_options()
-    assert "--workers" in capsys.readouterr().err
+    for option, value in (("--workers", "0"), ("--size", "100")):
+        monkeypatch.setattr("sys.argv", ["train", "--out", "x", option, value])
+        with pytest.raises(SystemExit):
+            parsed_options()
+        assert option in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="does not exist"):
+        begin(Recipe(), filled(), Path("no-such.safetensors"))
 
 
 def test_the_neck_of_a_new_network_sees_features_of_unit_scale(monkeypatch: pytest.MonkeyPatch) -> None:
