@@ -6,90 +6,27 @@ deformation. One object (or the object of the photograph itself) is the one to b
 occlude it or look like it. Clip `index` of `seed` is always the same clip.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import cv2
 import numpy as np
 
+from training.absences import covered, cut_away
 from training.cutouts import random_cutout, recolour
-from training.paths import (
-    Floats,
-    Path,
-    approach,
-    curve,
-    random_path,
-    random_squeeze,
-    slide,
-    source_grid,
-    vanish,
-)
+from training.layers import PASSER, TARGET, Clip, Layer, paste
+from training.paths import Floats, Path, approach, curve, random_path, random_squeeze, slide, vanish
 from training.scenes import background_frames, real_frames, scene_frames
 from training.sources import Cutout, Image, Region, Sources
 
-__all__ = ["TARGET", "Clip", "make_clip", "prompt_shares"]
+__all__ = ["make_clip", "prompt_shares"]
 
 SMALLEST_PROMPT = 0.003  # share of the first frame that the object must cover
 LARGEST_PROMPT = 0.75
 MOST_OBJECTS = 4  # of a clip that can be followed
 ATTEMPTS = 20
-TARGET = 1  # the group that every clip was made for
-PASSER = 0  # the group of what only passes by
-CUT = 0.2  # share of the clips that show something else for a while
-BLANK = 0.5  # share of those that show nothing at all then
+CUT = 0.15  # share of the clips that show something else for a while
+COVERED = 0.35  # share of the clips in which something lies over the object for a while
 REAL = 0.4  # share of the clips that are pieces of real ones, where there are any
-
-
-@dataclass(frozen=True)
-class Clip:
-    """Consecutive frames and where its objects are visible in each."""
-
-    frames: Image  # (T, S, S, 3) RGB
-    objects: Region  # (T, S, S), `TARGET` where that is visible, larger numbers for others, 0 elsewhere
-
-
-@dataclass(frozen=True)
-class Layer:
-    """A picture with transparency on a path; layers of one group are followed together."""
-
-    cutout: Cutout
-    path: Path
-    group: int
-
-
-def layer_window(path: Path, t: int, size: int) -> tuple[int, int, int, int]:
-    """The part of the frame a layer can reach, possibly empty."""
-    reach = 0.75 * path.scale[t] * max(np.sqrt(path.aspect[t]), 1 / np.sqrt(path.aspect[t])) * size
-    x, y = path.center[t] * size
-    x0, y0 = max(int(x - reach), 0), max(int(y - reach), 0)
-    return x0, y0, max(min(int(x + reach) + 1, size), x0), max(min(int(y + reach) + 1, size), y0)
-
-
-def paste(canvas: Image, layer: Layer, t: int) -> Floats:
-    """Draws a layer onto a frame, in place, and returns its (S, S) alpha, 0..1."""
-    size = canvas.shape[0]
-    alpha = np.zeros((size, size), np.float32)
-    window = x0, y0, x1, y1 = layer_window(layer.path, t, size)
-    if x1 - x0 < 2 or y1 - y0 < 2:
-        return alpha
-    u, v = source_grid(layer.path, t, window, size)
-    height, width = layer.cutout.alpha.shape
-    longest = max(height, width)
-    map_x, map_y = u * longest + width / 2 - 0.5, v * longest + height / 2 - 0.5
-    # Beyond the outline of an object cut from a photograph there is more of it only if it was filled.
-    slid_x, slid_y = layer.path.slide[t] * np.float32(longest if layer.cutout.filled else 0)
-    image = cv2.remap(
-        layer.cutout.image,
-        map_x + slid_x,
-        map_y + slid_y,
-        cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_REFLECT_101,
-    )
-    opacity = cv2.remap(layer.cutout.alpha, map_x, map_y, cv2.INTER_LINEAR, borderValue=(0,))
-    opacity = cv2.GaussianBlur(opacity, (3, 3), 0).astype(np.float32) / 255
-    view = canvas[y0:y1, x0:x1]
-    view[:] = (view + opacity[..., None] * (image.astype(np.float32) - view)).astype(np.uint8)
-    alpha[y0:y1, x0:x1] = opacity
-    return alpha
 
 
 def passer_by(random: np.random.Generator, sources: Sources, target: Path) -> Layer:
@@ -212,20 +149,6 @@ def degrade(random: np.random.Generator, frames: Image) -> Image:
     return np.stack(out).astype(np.uint8)
 
 
-def cut_away(random: np.random.Generator, sources: Sources, clip: Clip) -> Clip:
-    """Shows something else for some frames after the first, as a cut or a fade to black does."""
-    length, size = clip.objects.shape[:2]
-    first = int(random.integers(1, length))
-    gone = slice(first, int(random.integers(first, length)) + 1)
-    frames, objects = clip.frames.copy(), clip.objects.copy()
-    blank = random.random() < BLANK
-    frames[gone] = (
-        random.integers(0, 256, 3) if blank else background_frames(random, sources, length, size)[gone]
-    )
-    objects[gone] = 0
-    return Clip(frames, objects)
-
-
 def compose(random: np.random.Generator, sources: Sources, length: int, size: int) -> Clip:
     """One clip, whatever it shows."""
     kind = random.random()
@@ -242,10 +165,12 @@ def compose(random: np.random.Generator, sources: Sources, length: int, size: in
     for t in range(length):
         for layer in layers:
             objects[t][paste(frames[t], layer, t) > 0.5] = layer.group
+    clip = Clip(frames, objects)
+    if random.random() < COVERED:
+        clip = covered(random, sources, clip)
     if random.random() < CUT:
-        away = cut_away(random, sources, Clip(frames, objects))
-        frames, objects = away.frames, away.objects
-    frames = degrade(random, frames)
+        clip = cut_away(random, sources, clip)
+    frames, objects = degrade(random, clip.frames), clip.objects
     if random.random() < 0.5:
         frames, objects = frames[:, :, ::-1], objects[:, :, ::-1]
     return Clip(np.ascontiguousarray(frames), np.ascontiguousarray(objects))

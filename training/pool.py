@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from training.clips import TARGET
+from training.layers import TARGET
 
 __all__ = ["Batch", "ClipPool", "Made", "PoolShape", "pixels_of"]
 

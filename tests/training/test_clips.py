@@ -9,22 +9,20 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco
 
+from training import absences
+from training.absences import covered, cut_away, nothing
 from training.clips import (
     LARGEST_PROMPT,
     MOST_OBJECTS,
     SMALLEST_PROMPT,
-    TARGET,
-    Clip,
-    Layer,
     close_twin,
     curtain,
-    cut_away,
     make_clip,
     passer_by,
-    paste,
     prompt_shares,
 )
 from training.cutouts import textured_blob
+from training.layers import TARGET, Clip, Layer, paste
 from training.paths import approach, random_path, slide, vanish
 from training.scenes import real_frames
 from training.sources import (
@@ -296,3 +294,66 @@ def test_a_cut_shows_something_else_for_a_while(sources: Sources) -> None:
         assert (clip.frames == 200).all()  # what is given stays as it was
         assert clip.objects.all()
     assert 0 < blanks < 12
+
+
+def test_noise_without_a_picture_is_shown_now_and_then(sources: Sources) -> None:
+    spreads = [nothing(np.random.default_rng(seed), 3, SIZE).std(axis=(1, 2)) for seed in range(12)]
+    flat = [spread.max() == 0 for spread in spreads]
+    assert 0 < sum(flat) < 12
+    assert all((spread.min() > 0) or still for spread, still in zip(spreads, flat, strict=True))
+
+
+def moving_square(shade: int) -> Clip:
+    """A square of one shade on another that goes right."""
+    objects = np.zeros((8, SIZE, SIZE), np.uint8)
+    for t, region in enumerate(objects):
+        region[24:34, 10 + 4 * t : 20 + 4 * t] = TARGET
+    frames = np.full((*objects.shape, 3), 200, np.uint8)
+    frames[objects == TARGET] = shade
+    return Clip(frames, objects)
+
+
+def test_a_cover_goes_with_the_object_and_lies_over_it_for_a_while(
+    sources: Sources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(absences, "WITH_TWIN", 0.0)
+    clip = moving_square(200)
+    was = clip.objects == TARGET
+    full, ends = 0, 0
+    for seed in range(40):
+        over = covered(np.random.default_rng(seed), sources, clip)
+        seen = over.objects == TARGET
+        assert (seen <= was).all()
+        lost = was & ~seen
+        assert (over.frames[lost] != 200).any(axis=-1).mean() > 0.9  # by what can be seen
+        hidden = ~seen.any(axis=(1, 2))
+        full += bool(hidden.any())
+        ends += bool(hidden[-1])
+        if hidden.any():  # for one stretch, during which the object moves on
+            first, last = np.flatnonzero(hidden)[[0, -1]]
+            assert hidden[first : last + 1].mean() > 0.6
+    assert full > 10
+    assert 0 < ends < full
+    assert (clip.frames == 200).all()  # what is given stays as it was
+
+
+def test_a_twin_that_stays_in_sight_is_not_the_object(
+    sources: Sources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = moving_square(40)
+    likenesses = []
+    for seed in range(20):
+        both = []
+        for share in (0.0, 1.0):
+            monkeypatch.setattr(absences, "WITH_TWIN", share)
+            both.append(covered(np.random.default_rng(seed), sources, clip))  # under the same cover
+        lone, joined = both
+        twin = np.ptp([lone.frames[0], joined.frames[0]], axis=0).max(axis=-1) > 90  # more than half its own
+        assert not (joined.objects[0][twin] == TARGET).any()
+        likenesses.append(twin.any() and joined.frames[0][twin].mean() < 120)
+    assert np.mean(likenesses) > 0.6  # the others lie outside of the frame, or under the cover
+
+
+def test_nothing_is_put_over_an_object_that_is_not_there(sources: Sources) -> None:
+    clip = Clip(np.zeros((3, 8, 8, 3), np.uint8), np.zeros((3, 8, 8), np.uint8))
+    assert covered(np.random.default_rng(0), sources, clip) is clip

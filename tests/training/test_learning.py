@@ -11,8 +11,9 @@ from safetensors.torch import save_file
 
 from keepsight.nn.io import MaskCandidates, PromptBatch
 from keepsight.nn.sam2 import Sam2
-from training.clips import TARGET, Clip, prompt_shares
+from training.clips import prompt_shares
 from training.config import POCKET
+from training.layers import TARGET, Clip
 from training.losses import frame_losses, overlap
 from training.memory import Entry, Memory
 from training.pool import ClipPool, Made, PoolShape, pixels_of
