@@ -55,7 +55,7 @@ def truths(studio: Studio) -> dict[tuple[int, int], BoolArray]:
     return {
         (shape.object, frame): figure_to_mask(kinds[shape.object], shape.points, *SIZE)
         for frame in range(FRAMES)
-        for shape, _ in studio.seen(frame)
+        for shape, *_ in studio.seen(frame)
     }
 
 

@@ -148,7 +148,7 @@ def test_leaving_needs_no_points(studio: Studio) -> None:
     studio.draw(subject.id, 0, (10, 5, 30, 20))
     shape, _ = studio.draw(subject.id, 4, (), outside=True)
     assert (shape.outside, shape.points) == (True, (10, 5, 30, 20))
-    assert studio.seen(3) == [(Shape(subject.id, 3, "auto", False, (10, 5, 30, 20)), True)]
+    assert studio.seen(3) == [(Shape(subject.id, 3, "auto", False, (10, 5, 30, 20)), "rectangle", True)]
     assert studio.seen(4) == []
 
 

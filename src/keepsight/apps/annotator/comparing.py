@@ -46,6 +46,7 @@ class Comparing:
     ) -> None:
         self._project, self._clip, self._worker = project, clip, worker
         self._review, self._changing, self._tell = review, changing, tell
+        self.object: int | None = None  # that is being compared
 
     def begin(self, number: int, policy: str) -> None:
         """Begins to track an object back, with the model and policy that it was tracked with last.
@@ -75,6 +76,7 @@ class Comparing:
             self._worker.require_free()
             self._worker.require_ready(model)
             self._worker.begin(Job(NAME, pieces, lambda how, error: self._ended(number, how, error)))
+            self.object = number
 
     def _pieces(self, subject: Subject, model: str, policy: str, first: int, last: int) -> Iterator[None]:
         network: VideoNetwork = self._worker.network(model)
@@ -108,5 +110,7 @@ class Comparing:
         return np.zeros((height, width), np.bool_) if absent or stored is not None else None
 
     def _ended(self, number: int, how: JobEnd, error: BaseException | None) -> None:
+        with self._changing:  # whoever began it may still be about to say so
+            self.object = None
         event: dict[str, Any] = {"type": "review", "revision": self._project.revision, "object": number}
         self._tell({**event, "state": how, "error": None if error is None else str(error)})

@@ -201,7 +201,7 @@ class Studio:
             subject = self._unlocked(number)
             self._require_frame(frame)
             if outside and not points:
-                before = self.project.shape_before(number, frame)
+                before = seen(self.project, subject, frame) or self.project.shape_before(number, frame)
                 points = () if before is None else before.points
             else:
                 info = self.clip.info
@@ -269,12 +269,16 @@ class Studio:
         """
         return self._walk(self.project.redo, "redo")
 
-    def seen(self, frame: int) -> list[tuple[Shape, bool]]:
-        """What is there on a frame: shapes, and whether each lies between keyframes."""
+    def seen(self, frame: int) -> list[tuple[Shape, Kind, bool]]:
+        """What is there on a frame: shapes, the kind of each, and whether it lies between keyframes."""
         self._require_frame(frame)
-        shapes = [(seen(self.project, subject, frame)) for subject in self.project.subjects()]
-        found = [shape for shape in shapes if shape is not None]
-        return [(shape, self.project.shape(shape.object, frame) is None) for shape in found]
+        subjects = self.project.subjects()
+        shapes = [(subject, seen(self.project, subject, frame)) for subject in subjects]
+        return [
+            (shape, subject.kind, self.project.shape(subject.id, frame) is None)
+            for subject, shape in shapes
+            if shape is not None
+        ]
 
     def _walk(self, go: Callable[[], Change | None], what: str) -> Change:
         with self._changing:

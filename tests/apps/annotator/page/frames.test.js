@@ -61,15 +61,27 @@ function made(options = {}) {
     return { server, cache, released, loaded, failed };
 }
 
-test("a frame that cannot be had is told once, and tried again when it is wanted again", async () => {
+test("a frame that cannot be had is told once, and tried again when one comes back to it", async () => {
     const { server, cache, failed } = made({ parallel: 1 });
     cache.want(3);
     server.asked.get(3)?.fail(new Error("There is no frame 3."));
     await settled();
     assert.deepEqual(failed, [[3, "There is no frame 3."]]);
     assert.equal(server.order.filter((index) => index === 3).length, 1);
+    assert.equal(cache.failure(3), "There is no frame 3.");
+    assert.ok(cache.isKnown(3) && !cache.isKnown(4));
+    const asked = () => server.order.filter((index) => index === 3).length;
     cache.want(3);
-    assert.equal(server.order.filter((index) => index === 3).length, 2);
+    assert.equal(asked(), 1, "staying there asks for nothing");
+    cache.want(4);
+    cache.want(3);
+    assert.equal(asked(), 2);
+    server.asked.get(3)?.fail(new Error("There is no frame 3."));
+    await settled();
+    cache.forgive();
+    assert.equal(cache.failure(3), null);
+    cache.want(3);
+    assert.equal(asked(), 3, "as when the server is there again");
 });
 
 test("the wanted frame is asked for first, then those that follow", async () => {

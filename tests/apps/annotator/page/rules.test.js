@@ -74,6 +74,7 @@ function stateOf(objects, more = {}) {
         redo: null,
         run: null,
         unfinished: null,
+        comparing: null,
         notes: [],
     };
     return { ...firstState(), connection: "live", project, ...more };
@@ -162,6 +163,8 @@ test("tools say why they cannot be used", () => {
     );
     assert.match(toolRefusal(stateOf([item({ locked: true })], { selected: 1 }), "click") ?? "", /locked/);
     assert.equal(toolRefusal(stateOf([item({ locked: true })], { selected: 1 }), "select"), null);
+    assert.match(toolRefusal(stateOf([item({ shown: false })], { selected: 1 }), "brush") ?? "", /hidden/);
+    assert.equal(toolRefusal(stateOf([item({ shown: false })], { selected: 1, fresh: true }), "brush"), null);
     assert.match(
         toolRefusal(stateOf([item({ kind: "polygon" })], { selected: 1 }), "brush") ?? "",
         /is a polygon/,

@@ -59,6 +59,25 @@ test("a failure is told, and the frame is asked for again when wanted again", as
     assert.equal(asked.length, 2);
 });
 
+test("points are not taken for another kind's than they came as", async () => {
+    /** @type {import("../../../../src/keepsight/apps/annotator/page/wire").Kind} */
+    let kind = "polygon";
+    const { cache, asked } = made({ kindOf: (object) => (object === 1 ? kind : undefined) });
+    cache.want(4);
+    asked[0].done([
+        { ...shapeAt(4, 1, [0, 0, 3, 0, 3, 3]), kind: "polygon" },
+        { ...shapeAt(4, 2, [0, 0, 3, 3]), kind: "rectangle" },
+    ]);
+    await settled();
+    cache.put(5, 1, { shape: shapeAt(5, 1, [0, 0, 4, 0, 4, 4]) });
+    assert.deepEqual([...(cache.get(4)?.shapes.keys() ?? [])], [1, 2]);
+    kind = "mask";
+    assert.deepEqual([...(cache.get(4)?.shapes.keys() ?? [])], [2], "until the server has answered");
+    assert.equal(cache.get(5)?.shapes.size, 0, "drawn here as what it was then");
+    kind = "polygon";
+    assert.equal(cache.get(5)?.shapes.size, 1);
+});
+
 test("what is up to date is not asked for again", async () => {
     const { cache, asked, loaded } = made();
     cache.want(4);

@@ -30,7 +30,7 @@ function projectOf(more = {}) {
     return {
         ...{ revision: 5, source, model: { name: "pocket", state: "ready" }, models: [], policies: [] },
         ...{ policy: "sam2", objects: [item(1), item(2, { tracked: true })], undo: null, redo: null },
-        ...{ run: null, unfinished: null, notes: [] },
+        ...{ run: null, unfinished: null, comparing: null, notes: [] },
         ...more,
     };
 }
@@ -143,6 +143,28 @@ test("a keyframe of a track changes other frames too", async () => {
     await stale(shapes, scenes, 5);
     sync.take({ type: "changed", revision: 7, objects: false, shapes: [[2, 4]] });
     assert.equal(await stale(shapes, scenes, 5), true);
+});
+
+test("an object that came back or was changed may be seen on any frame", async () => {
+    const { sync, shapes, scenes } = made();
+    await sync.reload();
+    await stale(shapes, scenes, 5);
+    sync.take({ type: "changed", revision: 7, objects: true, shapes: [[1, 4]] });
+    assert.equal(await stale(shapes, scenes, 5), true);
+    sync.take({ type: "changed", revision: 8, objects: false, shapes: [[3, 4]] });
+    assert.equal(await stale(shapes, scenes, 5), true, "one that is not known here");
+    sync.take({ type: "changed", revision: 9, objects: true, shapes: [] });
+    assert.equal(await stale(shapes, scenes, 5), true, "as when it is no track any more");
+});
+
+test("which object is tracked both ways is for the server to say", async () => {
+    const { sync, store, answers } = made();
+    answers.project = projectOf({ comparing: 2 });
+    await sync.reload();
+    assert.equal(store.state.comparing, 2);
+    answers.project = projectOf();
+    await sync.reload();
+    assert.equal(store.state.comparing, null, "as after the server was killed");
 });
 
 test("a run's frames are taken over as they come; when it ends, everything is asked for again", async () => {

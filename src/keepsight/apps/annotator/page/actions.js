@@ -2,12 +2,17 @@
 
 import { encode, filled } from "./masks.js";
 import { Prompting, Target } from "./prompting.js";
-import { itemToDraw, refusal, selectedItem, toolRefusal } from "./state.js";
+import { itemRefusal, itemToDraw, refusal, selectedItem, toolRefusal } from "./state.js";
 
 /**
  * @typedef {import("./wire").Item} Item
  * @typedef {import("./wire").Kind} Kind
  * @typedef {import("./wire").Shape} Shape
+ *
+ * @typedef {object} Place where something is drawn: what is begun in one is not finished in another
+ * @property {number} frame
+ * @property {number | null} object null for a new one
+ * @property {Target | null} making the new one, where it is being made already
  */
 
 export class Actions {
@@ -17,6 +22,8 @@ export class Actions {
     #creating = null;
     /** @type {Promise<unknown>} what was drawn is sent one after the other */
     #line = Promise.resolve();
+    /** @type {Map<string, Shape | null>} what was stored where an object was then said to be out of view */
+    #hidden = new Map();
 
     /**
      * @param {object} parts
@@ -50,6 +57,12 @@ export class Actions {
         this.store.set({ selected: id, fresh: false });
     }
 
+    /** @returns {Place} for what is drawn now */
+    place() {
+        const { state } = this.store;
+        return { frame: state.frame, object: itemToDraw(state)?.id ?? null, making: this.#creating };
+    }
+
     /** The next thing drawn begins a new object. */
     startAfresh() {
         this.#creating = null;
@@ -57,18 +70,24 @@ export class Actions {
     }
 
     /**
-     * Says something about the selected object, or a new one, on the frame shown.
+     * Says something about an object, or a new one.
      *
      * @param {import("./prompting.js").Saying} saying
+     * @param {Place} [place]
      */
-    say(saying) {
+    say(saying, place = this.place()) {
         const { state } = this.store;
-        const reason = toolRefusal(state, "click");
+        const first = place.object === null && !place.making;
+        const reason =
+            toolRefusal(state, "click") ??
+            (first && !saying.box && !saying.labels.includes(1)
+                ? "Click what belongs to the object first, then what does not."
+                : null);
         if (reason) {
             this.toasts.error(reason);
             return;
         }
-        this.prompting.say(this.#target(state.newKind), state.frame, saying);
+        this.prompting.say(this.#target(state.newKind, place), place.frame, saying);
     }
 
     /** Forgets all that was said about the selected object on the frame shown. */
@@ -81,23 +100,26 @@ export class Actions {
     }
 
     /**
-     * Gives the selected object, or a new one, this shape on the frame shown.
+     * Gives an object, or a new one, this shape.
      *
      * @param {Kind} kind of the points
      * @param {number[]} points
+     * @param {Place} [place]
+     * @returns {Promise<boolean>} whether it was done
      */
-    async draw(kind, points) {
+    async draw(kind, points, place = this.place()) {
         const { state } = this.store;
-        const item = itemToDraw(state);
+        const item = this.#item(place.object);
         const drawn =
             item?.kind === "mask" && kind === "polygon" ? encode(filled(points, this.#size())) : points;
-        if (refusal(state) || item?.locked || !drawn) {
-            this.toasts.error(
-                refusal(state) ?? (drawn ? `${item?.name} is locked.` : "That holds no pixel."),
-            );
-            return;
+        const reason =
+            refusal(state) ?? (item && itemRefusal(item)) ?? (drawn ? null : "That holds no pixel.");
+        if (reason || !drawn) {
+            this.toasts.error(reason);
+            return false;
         }
-        await this.#put(this.#target(kind), { frame: state.frame, points: drawn, outside: false });
+        const target = this.#target(kind, place);
+        return this.#put(target, { frame: place.frame, points: drawn, outside: false });
     }
 
     /**
@@ -108,38 +130,55 @@ export class Actions {
         await this.#put(this.#targetOf(item.id), { frame: this.store.state.frame, points, outside: false });
     }
 
-    /** Says that the selected object is out of view from here on, or takes that back. */
+    /** Says that the selected object is out of view here (a track: from here on), or takes that back. */
     async toggleOutside() {
         const item = this.#changeable();
         const { frame } = this.store.state;
         if (!item) {
             return;
         }
+        const place = `${item.id} ${frame}`;
         try {
             const stored = await this.api.stored(item.id, frame);
-            const back = stored?.outside && stored.points.length > 0;
-            const points = back ? stored.points : [];
-            await this.#put(this.#targetOf(item.id), { frame, points, outside: !back });
+            const before = this.#hidden.get(place);
+            if (!stored?.outside) {
+                this.#hidden.set(place, stored);
+                await this.#put(this.#targetOf(item.id), { frame, points: [], outside: true });
+            } else if (before) {
+                await this.#put(this.#targetOf(item.id), { frame, points: before.points, outside: false });
+            } else {
+                await this.eraseShape({ frame, object: item.id, making: null });
+            }
         } catch (error) {
             this.#failed(error);
         }
     }
 
-    /** Deletes the selected object's shape on the frame shown. */
-    async eraseShape() {
-        const item = this.#changeable();
-        const { frame } = this.store.state;
-        if (item) {
-            await this.#ask(async () => {
-                const { revision } = await this.api.eraseShape(item.id, frame);
-                this.sync.heard(revision);
-                this.sync.put(frame, item.id, { shape: null, prompt: null });
-            });
+    /**
+     * Deletes an object's shape on a frame.
+     *
+     * @param {Place} [place]
+     * @returns {Promise<boolean>} whether it was done
+     */
+    async eraseShape(place = this.place()) {
+        const item = this.#changeable(place.object);
+        if (!item) {
+            return false;
         }
+        return this.#ask(async () => {
+            const { revision } = await this.api.eraseShape(item.id, place.frame);
+            this.sync.heard(revision);
+            this.sync.put(place.frame, item.id, { shape: null, prompt: null });
+        });
     }
 
     async removeObject() {
-        const item = this.#changeable();
+        const item = selectedItem(this.store.state);
+        const reason = refusal(this.store.state) ?? (item ? null : "Select an object first.");
+        if (reason || item?.locked) {
+            this.toasts.error(reason ?? `${item?.name} is locked (L unlocks it).`);
+            return;
+        }
         if (item && (await this.#ask(() => this.api.removeObject(item.id)))) {
             this.#targets.delete(item.id);
             this.toasts.note(`${item.name} is deleted. Ctrl+Z brings it back.`);
@@ -148,7 +187,7 @@ export class Actions {
 
     /** @param {Kind} kind an object without a shape yet */
     async addObject(kind) {
-        await this.#target(kind, true).ready.catch((error) => this.#failed(error));
+        await this.#new(kind).ready.catch((error) => this.#failed(error));
     }
 
     /**
@@ -225,6 +264,7 @@ export class Actions {
     /**
      * @param {Target} target
      * @param {{ frame: number, points: number[], outside: boolean }} drawing
+     * @returns {Promise<boolean>} whether it was done
      */
     async #put(target, drawing) {
         const { id } = target;
@@ -233,7 +273,7 @@ export class Actions {
             const shape = { object: id, ...drawing, source: "manual", score: null, presence: null };
             this.sync.put(drawing.frame, id, { shape, prompt: null });
         }
-        await this.#ask(async () => {
+        return this.#ask(async () => {
             const object = await target.ready;
             const { shape, revision } = await this.api.draw(object, drawing);
             this.sync.heard(revision);
@@ -241,30 +281,37 @@ export class Actions {
         });
     }
 
-    /** @returns {Item | null} the selected object, if it may be changed */
-    #changeable() {
-        const item = selectedItem(this.store.state);
-        const reason = refusal(this.store.state) ?? (item ? null : "Select an object first.");
-        if (reason || item?.locked) {
-            this.toasts.error(reason ?? `${item?.name} is locked (L unlocks it).`);
+    /**
+     * @param {number | null} object
+     * @returns {Item | null} the object, if its shapes may be changed; else it is said why not
+     */
+    #changeable(object = itemToDraw(this.store.state)?.id ?? null) {
+        const item = this.#item(object);
+        const reason =
+            refusal(this.store.state) ?? (item ? itemRefusal(item) : "Select an object first.");
+        if (reason) {
+            this.toasts.error(reason);
             return null;
         }
         return item;
     }
 
+    /** @param {number | null} object @returns {Item | null} */
+    #item(object) {
+        return this.store.state.project?.objects.find(({ id }) => id === object) ?? null;
+    }
+
     /**
      * @param {Kind} kind of a new object
-     * @param {boolean} [fresh] a new one in any case
+     * @param {Place} place
      * @returns {Target}
      */
-    #target(kind, fresh = false) {
-        const item = fresh ? null : itemToDraw(this.store.state);
-        if (item) {
-            return this.#targetOf(item.id);
-        }
-        if (this.#creating && !fresh) {
-            return this.#creating;
-        }
+    #target(kind, { object, making }) {
+        return object === null ? (making ?? this.#new(kind)) : this.#targetOf(object);
+    }
+
+    /** @param {Kind} kind @returns {Target} */
+    #new(kind) {
         /** @type {Target} */
         const target = new Target(
             this.api.addObject({ kind }).then(({ object }) => this.#created(target, object)),

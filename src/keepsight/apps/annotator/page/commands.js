@@ -69,7 +69,12 @@ export const COMMANDS = [
     { id: "lock", group: "Objects", label: "Lock or unlock the object", keys: ["l"] },
     { id: "erase", group: "Objects", label: "Delete its shape on this frame", keys: ["Delete", "Backspace"] },
     { id: "remove", group: "Objects", label: "Delete the object", keys: ["Shift+Delete", "Shift+Backspace"] },
-    { id: "outside", group: "Objects", label: "Mark it as out of view from this frame on", keys: ["o"] },
+    {
+        id: "outside",
+        group: "Objects",
+        label: "Out of view here (a track: from here on), or not",
+        keys: ["o"],
+    },
     { id: "rename", group: "Objects", label: "Rename it", keys: ["F2"] },
 
     { id: "closer", group: "View", label: "Zoom in", keys: ["+", "="], repeats: true },

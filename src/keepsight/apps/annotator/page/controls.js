@@ -103,7 +103,7 @@ function drawHandlers({ store, actions, stage, dialogs }) {
 }
 
 /** @param {Parts} parts @returns {Record<string, () => unknown>} */
-function workHandlers({ store, actions, stage, review, dialogs, toasts }) {
+function workHandlers({ store, actions, stage, film, review, dialogs, toasts }) {
     const offered = (/** @type {string | null} */ reason, /** @type {() => unknown} */ then) => {
         if (reason) {
             toasts.error(reason);
@@ -112,7 +112,11 @@ function workHandlers({ store, actions, stage, review, dialogs, toasts }) {
         }
     };
     return {
-        run: () => offered(runRefusal(store.state), () => dialogs.run.open()),
+        run: () =>
+            offered(runRefusal(store.state), () => {
+                film.stay();
+                dialogs.run.open();
+            }),
         worst: () => review.next(),
         // Whether there is a step is for the server to say: another may have been made a moment ago.
         undo: () => offered(refusal(store.state), () => actions.undo()),

@@ -79,6 +79,7 @@ export class Cross {
         }
         // A tool that drags is pressed with one Enter and let go with the next.
         if (!tool.drags || !this.#pressed) {
+            this.stage.onwork();
             tool.down(this.#pointer(shift));
         }
         if (!tool.drags || this.#pressed) {

@@ -34,7 +34,7 @@ export class Film {
             now: () => performance.now(),
             tick: (callback) => requestAnimationFrame(callback),
             frame: () => this.navigator.frame,
-            ready: (frame) => this.frames?.get(frame) !== null && this.shapes.get(frame) !== null,
+            ready: (frame) => (this.frames?.isKnown(frame) ?? true) && this.shapes.get(frame) !== null,
             seek: (frame) => this.navigator.seek(frame),
             onchange: (playing) => store.set({ playing }),
         });
@@ -51,7 +51,7 @@ export class Film {
             onfail: (index, sentence) => {
                 if (index === this.store.state.frame) {
                     this.onfail(sentence);
-                    this.drawn(index);
+                    this.onframe();
                 }
             },
             count: source.frames,
@@ -67,9 +67,14 @@ export class Film {
 
     /** @param {number} frame goes there, and no longer along with a run */
     visit(frame) {
+        this.stay();
+        this.navigator.seek(frame);
+    }
+
+    /** Stays on the frame shown, as something is done on it. */
+    stay() {
         this.playback.stop();
         this.store.set({ follow: false });
-        this.navigator.seek(frame);
     }
 
     /** @param {number} frames forward, or back if negative */
@@ -105,6 +110,7 @@ export class Film {
 
     /** Asks again for what could not be had. */
     retry() {
+        this.frames?.forgive();
         this.#fetch();
     }
 

@@ -46,6 +46,24 @@ export class FrameCache {
         return this.#pictures.get(index) ?? null;
     }
 
+    /**
+     * @param {number} index
+     * @returns {string | null} why there is no picture of it, if it was asked for in vain
+     */
+    failure(index) {
+        return this.#failed.get(index) ?? null;
+    }
+
+    /** @param {number} index @returns {boolean} whether there is a picture of it, or will be none */
+    isKnown(index) {
+        return this.#pictures.has(index) || this.#failed.has(index);
+    }
+
+    /** Lets what was asked for in vain be asked for again. */
+    forgive() {
+        this.#failed.clear();
+    }
+
     /** @returns {number} pictures held */
     get size() {
         return this.#pictures.size;
@@ -59,6 +77,9 @@ export class FrameCache {
      * @param {boolean} rushing through the video by leaps, so that what follows is not what comes next
      */
     want(index, direction = 1, rushing = false) {
+        if (index !== this.#focus) {
+            this.#failed.delete(index); // whoever comes back tries again
+        }
         this.#focus = index;
         this.#direction = direction;
         this.#rushing = rushing;
@@ -74,7 +95,6 @@ export class FrameCache {
                 this.#loading.delete(other);
             }
         }
-        this.#failed.delete(index);
         this.#pump();
     }
 

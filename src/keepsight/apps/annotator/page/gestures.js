@@ -14,6 +14,7 @@ import { within } from "./outlines.js";
  * @property {() => Tool} tool
  * @property {(tool: Tool) => string | null} refusal why the tool cannot be used now
  * @property {(sentence: string) => void} refuse
+ * @property {() => void} onwork a tool is about to begin
  */
 
 const REACH = { fine: 8, coarse: 16 }; // CSS pixels
@@ -43,6 +44,9 @@ export class Gestures {
 
     /** @param {PointerEvent} event */
     #press(event) {
+        if (event.button > 2) {
+            return; // a mouse's buttons for back and forward
+        }
         const place = this.#place(event);
         this.stage.element.focus({ preventScroll: true });
         this.stage.element.setPointerCapture(event.pointerId);
@@ -62,6 +66,7 @@ export class Gestures {
                 return;
             }
             this.#doing = "tool";
+            this.stage.onwork();
             tool.down(this.#pointer(event, place));
         }
     }
@@ -166,7 +171,7 @@ export function pointerAt(view, place, how) {
     const [rawX, rawY] = view.toFrame(place.x, place.y);
     const [x, y] = within(rawX, rawY, view.frame);
     const inside = rawX >= 0 && rawY >= 0 && rawX <= view.frame.width && rawY <= view.frame.height;
-    return { ...how, x, y, inside, reach: (how.coarse ? REACH.coarse : REACH.fine) / view.scale };
+    return { ...how, x, y, free: [rawX, rawY], inside, reach: (how.coarse ? REACH.coarse : REACH.fine) / view.scale };
 }
 
 /**

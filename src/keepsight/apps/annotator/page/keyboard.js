@@ -20,6 +20,7 @@ export function listenToKeys({ stage, surface, objects, run, selectPlace }) {
         }
         if (isForElement({ tagName: target.tagName, type: target.getAttribute("type") ?? "" }, key)) {
             if (key === "Escape") {
+                restore(target);
                 target.blur();
             }
             return;
@@ -64,6 +65,7 @@ export function listenToKeys({ stage, surface, objects, run, selectPlace }) {
         surface.classList.remove("panning");
     });
     giveFocusBack(surface);
+    giveChoicesBack(surface);
 }
 
 /**
@@ -91,4 +93,35 @@ function giveFocusBack(surface) {
             surface.focus({ preventScroll: true });
         }
     });
+}
+
+/**
+ * Neither does a list or a box that was chosen from with the mouse, so that letters and Space are the page's.
+ * Who chooses with keys stays where they are.
+ *
+ * @param {HTMLElement} surface
+ */
+function giveChoicesBack(surface) {
+    let byPointer = false;
+    document.addEventListener("pointerdown", () => (byPointer = true), true);
+    document.addEventListener("keydown", () => (byPointer = false), true);
+    document.addEventListener("change", ({ target }) => {
+        const choice =
+            target instanceof HTMLSelectElement ||
+            (target instanceof HTMLInputElement && ["checkbox", "radio", "range"].includes(target.type));
+        if (choice && byPointer && !target.closest("dialog")) {
+            surface.focus({ preventScroll: true });
+        }
+    });
+}
+
+/**
+ * What was typed into a field and not taken over is gone: it shows again what it did.
+ *
+ * @param {HTMLElement} field
+ */
+function restore(field) {
+    if (field instanceof HTMLInputElement && field.dataset.before !== undefined) {
+        field.value = field.dataset.before;
+    }
 }

@@ -38,9 +38,11 @@ const shapes = new ShapeCache({
         if (frame === store.state.frame) {
             stage.redraw();
             objects.redraw();
+            narrator.loaded();
         }
     },
     onfail: (_frame, sentence) => store.state.connection === "live" && toasts.error(sentence),
+    kindOf: (object) => store.state.project?.objects.find(({ id }) => id === object)?.kind,
     count: 0,
 });
 
@@ -86,6 +88,7 @@ const stage = new Stage({
     refuse,
     say: (sentence) => announcer.say(sentence),
     ondrawn: (frame) => film.drawn(frame),
+    onwork: () => film.stay(),
 });
 const objects = new ObjectList(store, actions, shapes);
 const narrator = new Narrator(store, shapes, announcer, toasts);
@@ -95,6 +98,7 @@ const review = new ReviewPanel(
     actions,
     (frame) => film.visit(frame),
     (sentence) => announcer.say(sentence),
+    (sentence) => toasts.note(sentence),
 );
 const transport = new Transport(store, (frame) => film.visit(frame));
 const coarse = matchMedia("(pointer: coarse)");
@@ -102,7 +106,7 @@ new Status(store, (tool) => (coarse.matches && stage.tools[tool].touchHint) || s
 new ThemeSwitch(document.documentElement, find("theme", HTMLButtonElement), () => timeline.recolour());
 
 const dialogs = {
-    run: new RunDialog(store, actions),
+    run: new RunDialog(store, actions, shapes),
     cancel: new CancelDialog(store, actions),
     export: new ExportDialog(store, api),
     import: new ImportDialog(api, sync, (sentence) => toasts.note(sentence)),
@@ -114,7 +118,12 @@ const run = (/** @type {string} */ id) => does[id]?.();
 const events = new EventStream({
     open: () => new WebSocket(eventsAddress(location)),
     onevent: (event) => sync.take(event),
-    onstate: (live) => store.set({ connection: live ? "live" : "lost" }),
+    onstate: (live) => {
+        store.set({ connection: live ? "live" : "lost" });
+        if (live) {
+            film.retry();
+        }
+    },
 });
 
 listenToButtons({ store, actions, dialogs, run, reconnect: () => events.connect() });

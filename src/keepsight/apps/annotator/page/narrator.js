@@ -12,6 +12,7 @@ import { runNames } from "./transport.js";
 
 export class Narrator {
     #told = 0; // percent of a run
+    #waits = false; // whether what is on the frame shown is not known yet
 
     /**
      * @param {import("./store.js").Store<State>} store
@@ -27,14 +28,25 @@ export class Narrator {
         store.watch(["frame", "selected", "timeline"], () => this.#scene());
     }
 
+    /** What is on the frame shown has come. */
+    loaded() {
+        if (this.#waits) {
+            this.#scene();
+        }
+    }
+
     #scene() {
         const { state } = this.store;
+        this.#waits = false;
         if (!state.project || state.playing || state.project.run) {
             return;
         }
         const item = selectedItem(state);
-        const shape = item ? this.shapes.get(state.frame)?.shapes.get(item.id) : null;
-        const about = item ? `, ${item.name}: ${shape ? sizeOf(item, shape) : "no shape"}` : "";
+        const scene = this.shapes.get(state.frame);
+        const shape = item ? scene?.shapes.get(item.id) : null;
+        this.#waits = item !== null && scene === null;
+        const about =
+            item && scene ? `, ${item.name}: ${shape ? sizeOf(item, shape) : "no shape"}` : "";
         this.announcer.say(`Frame ${state.frame}${about}`);
     }
 

@@ -15,6 +15,8 @@ export class ObjectList {
     #rows = new Map();
     /** @type {Item | null} whose details are shown */
     #filled = null;
+    /** @type {number | null} the object whose name is being typed, whichever is selected meanwhile */
+    #named = null;
 
     /**
      * @param {import("./store.js").Store<State>} store
@@ -104,14 +106,18 @@ export class ObjectList {
             event.preventDefault();
             this.name.blur();
         };
-        this.name.onchange = () => {
-            const item = selectedItem(this.store.state);
+        this.name.onfocus = () => {
+            this.#named = this.store.state.selected;
+            this.name.dataset.before = this.name.value;
+        };
+        this.name.onblur = () => {
+            const item = this.store.state.project?.objects.find(({ id }) => id === this.#named);
             const name = this.name.value.trim();
+            this.#named = null;
             if (item && name && name !== item.name) {
-                this.#change({ name });
-            } else if (item) {
-                this.name.value = item.name;
+                void this.actions.change(item.id, { name });
             }
+            this.name.value = selectedItem(this.store.state)?.name ?? "";
         };
         this.colour.onchange = () => this.#change({ colour: this.colour.value });
         this.kind.onchange = () => this.#change({ kind: /** @type {Kind} */ (this.kind.value) });

@@ -12,7 +12,7 @@ const FILL = { plain: 0.3, selected: 0.42 };
  * @typedef {{ object: number | null, patch: Patch, colour: string }} Draft a mask at work
  *
  * @typedef {object} Sight
- * @property {CanvasImageSource | null} picture
+ * @property {CanvasImageSource | string | null} picture or a sentence in its place
  * @property {import("./view.js").View} view
  * @property {import("./shape_cache.js").Scene | null} scene
  * @property {Item[]} items from the bottom to the top
@@ -35,7 +35,9 @@ export class Painter {
     draw({ picture, view, scene, items, selected, draft }) {
         const { context } = this;
         begin(this.canvas, context, view);
-        if (picture) {
+        if (typeof picture === "string") {
+            drawSentence(context, view, picture);
+        } else if (picture) {
             const enlarged = view.scale * devicePixelRatio;
             context.imageSmoothingEnabled = enlarged < 3;
             // Made larger, the better filters look the same and take three times as long without a GPU.
@@ -134,6 +136,21 @@ export function begin(canvas, context, view) {
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.clearRect(0, 0, width, height);
     context.setTransform(view.scale * ratio, 0, 0, view.scale * ratio, view.left * ratio, view.top * ratio);
+}
+
+/**
+ * @param {CanvasRenderingContext2D} context that counts in pixels of the frame
+ * @param {import("./view.js").View} view
+ * @param {string} sentence in the place of a picture
+ */
+function drawSentence(context, view, sentence) {
+    const { width, height } = view.frame;
+    context.fillStyle = "#333";
+    context.fillRect(0, 0, width, height);
+    context.fillStyle = "#fff";
+    context.font = `${15 / view.scale}px sans-serif`;
+    context.textAlign = "center";
+    context.fillText(sentence, width / 2, height / 2, width);
 }
 
 /** @param {ArrayLike<number>} points @returns {Path2D} */

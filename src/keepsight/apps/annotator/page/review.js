@@ -19,12 +19,14 @@ export class ReviewPanel {
      * @param {import("./actions.js").Actions} actions
      * @param {(frame: number) => void} seek
      * @param {(sentence: string) => void} announce
+     * @param {(sentence: string) => void} note on the screen, too
      */
-    constructor(store, actions, seek, announce) {
+    constructor(store, actions, seek, announce, note) {
         this.store = store;
         this.actions = actions;
         this.seek = seek;
         this.announce = announce;
+        this.note = note;
         this.list = find("review", HTMLOListElement);
         this.empty = find("review-empty", HTMLParagraphElement);
         this.bothWays = find("both-ways", HTMLButtonElement);
@@ -51,7 +53,7 @@ export class ReviewPanel {
     next() {
         const stretches = this.#shown();
         if (!stretches.length) {
-            this.announce("There is nothing to review: no frame is suspected to be wrong.");
+            this.note("There is nothing to review: no frame is suspected to be wrong.");
             return;
         }
         this.#go(following(stretches, this.#current, this.store.state.frame));
@@ -91,6 +93,9 @@ export class ReviewPanel {
         }
         this.#drawn = { review, objects: project?.objects };
         const stretches = this.#shown();
+        const focused = [...this.list.querySelectorAll("button")].findIndex(
+            (button) => button === document.activeElement,
+        );
         this.list.replaceChildren(
             ...stretches.map((stretch) => {
                 const button = make("button", {
@@ -119,6 +124,11 @@ export class ReviewPanel {
             }),
         );
         this.empty.hidden = stretches.length > 0;
+        if (focused >= 0) {
+            // The place in the list keeps the focus, whatever stands there now.
+            const buttons = this.list.querySelectorAll("button");
+            (buttons[Math.min(focused, buttons.length - 1)] ?? this.bothWays).focus();
+        }
         this.#mark();
     }
 

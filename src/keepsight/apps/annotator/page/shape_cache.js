@@ -24,26 +24,36 @@ export class ShapeCache {
      * @param {(frame: number) => void} options.onload
      * @param {(frame: number, sentence: string) => void} options.onfail
      * @param {number} options.count frames of the video
+     * @param {(object: number) => import("./wire").Kind | undefined} [options.kindOf] an object, as known now
      * @param {number} [options.capacity] frames kept
      * @param {number} [options.ahead] frames asked for in advance
      * @param {number} [options.parallel] questions at a time
      */
-    constructor({ load, onload, onfail, count, capacity = 256, ahead = 6, parallel = 2 }) {
+    constructor({ load, onload, onfail, count, kindOf, capacity = 256, ahead = 6, parallel = 2 }) {
         this.load = load;
         this.onload = onload;
         this.onfail = onfail;
         this.count = count;
+        this.kindOf = kindOf ?? (() => undefined);
         this.capacity = capacity;
         this.ahead = ahead;
         this.parallel = parallel;
     }
 
     /**
+     * Points are drawn as the kind that they came as: a shape of another kind than its object has now is left
+     * out, as one of the two is about to be replaced.
+     *
      * @param {number} frame
      * @returns {Scene | null} the last known; null if nothing is
      */
     get(frame) {
-        return this.#scenes.get(frame)?.scene ?? null;
+        const scene = this.#scenes.get(frame)?.scene ?? null;
+        const fits = (/** @type {Shape} */ { object, kind }) => (this.kindOf(object) ?? kind) === kind;
+        if (!scene || [...scene.shapes.values()].every(fits)) {
+            return scene;
+        }
+        return { ...scene, shapes: new Map([...scene.shapes].filter(([, shape]) => fits(shape))) };
     }
 
     /** @returns {number} frames held */
@@ -91,7 +101,8 @@ export class ShapeCache {
         const shapes = new Map(entry?.scene.shapes);
         const prompts = new Map(entry?.scene.prompts);
         if (news.shape !== undefined) {
-            replace(shapes, object, news.shape);
+            const kind = this.kindOf(object);
+            replace(shapes, object, news.shape && kind ? { ...news.shape, kind } : news.shape);
         }
         if (news.prompt !== undefined) {
             replace(prompts, object, news.prompt);

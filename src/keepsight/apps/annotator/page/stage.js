@@ -38,10 +38,11 @@ export class Stage {
      * @param {(sentence: string) => void} parts.refuse
      * @param {(sentence: string) => void} parts.say
      * @param {(frame: number) => void} parts.ondrawn
+     * @param {() => void} parts.onwork a tool is about to begin
      */
     constructor(parts) {
         this.parts = parts;
-        const { element, store, refuse, say } = parts;
+        const { element, store, refuse, say, onwork } = parts;
         this.painter = new Painter(parts.picture);
         this.overlay = new Overlay(parts.overlay);
         this.tools = this.#makeTools();
@@ -50,8 +51,9 @@ export class Stage {
             view: () => this.#view,
             setView: (/** @type {View} */ view) => this.setView(view),
             tool: () => this.tool,
-            refusal: (/** @type {Tool} */ tool) => toolRefusal(store.state, tool.name),
+            refusal: (/** @type {Tool} */ tool) => this.#blind() ?? toolRefusal(store.state, tool.name),
             refuse,
+            onwork,
         };
         this.gestures = new Gestures(surface);
         this.cross = new Cross(surface, { redraw: () => this.redraw("overlay"), say });
@@ -96,6 +98,13 @@ export class Stage {
             this.#waiting = true;
             requestAnimationFrame((time) => this.#draw(time));
         }
+    }
+
+    /** @returns {string | null} why nothing can be done on the frame shown, or null */
+    #blind() {
+        const { frame } = this.parts.store.state;
+        const failure = this.parts.frames()?.failure(frame) ?? null;
+        return failure && `Frame ${frame} cannot be shown, so nothing can be drawn on it. ${failure}`;
     }
 
     /** @returns {Record<ToolName, Tool>} */
@@ -158,18 +167,20 @@ export class Stage {
         const picture = frames()?.get(frame) ?? null;
         const scene = shapes.get(frame);
         // Until frame and shapes are both there the ones before stay, rather than a picture with half of it.
-        if (project && (!picture || !scene) && this.#painted !== null && this.#painted !== frame) {
+        const failed = (frames()?.failure(frame) ?? null) !== null;
+        const whole = (picture || failed) && scene;
+        if (project && !whole && this.#painted !== null && this.#painted !== frame) {
             return;
         }
         this.painter.draw({
-            picture,
+            picture: picture ?? (failed ? `Frame ${frame} cannot be shown.` : null),
             view: this.#view,
             scene,
             items: project?.objects ?? [],
             selected,
             draft: this.tool.draft,
         });
-        if (picture && scene) {
+        if (whole) {
             this.#painted = frame;
             this.parts.picture.dataset.frame = String(frame);
             this.parts.picture.dataset.scale = this.#view.scale.toFixed(4);

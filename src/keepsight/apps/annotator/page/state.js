@@ -106,13 +106,24 @@ export function toolRefusal(state, tool) {
     if (asksModel(state, tool) && modelRefusal(state)) {
         return modelRefusal(state);
     }
-    if (item?.locked) {
-        return `${item.name} is locked (L unlocks it).`;
+    if (item && itemRefusal(item)) {
+        return itemRefusal(item);
     }
     if (item && !DRAWS[tool].includes(item.kind)) {
         return `${item.name} is a ${item.kind}. Make it a mask to use this tool, or press N.`;
     }
     return null;
+}
+
+/**
+ * @param {Item} item
+ * @returns {string | null} why its shapes cannot be changed now, or null
+ */
+export function itemRefusal(item) {
+    if (item.locked) {
+        return `${item.name} is locked (L unlocks it).`;
+    }
+    return item.shown ? null : `${item.name} is hidden (H shows it).`;
 }
 
 /**

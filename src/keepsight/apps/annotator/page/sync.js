@@ -104,7 +104,7 @@ export class Sync {
                 this.project.soon();
                 break;
             case "changed":
-                this.#changed(event.revision, event.shapes);
+                this.#changed(event);
                 break;
             case "run":
                 this.#run(event);
@@ -131,17 +131,16 @@ export class Sync {
         }
     }
 
-    /**
-     * @param {number} revision
-     * @param {[number, number][] | null} places object and frame of the shapes that changed; null: any
-     */
-    #changed(revision, places) {
+    /** @param {Extract<ServerEvent, { type: "changed" }>} event */
+    #changed({ revision, objects, shapes: places }) {
         if (!this.#own.delete(revision)) {
-            const tracked = new Set(
-                this.store.state.project?.objects.filter((item) => item.tracked).map(({ id }) => id),
+            // Of single shapes only the frames named have changed. A track is seen between its keyframes too,
+            // and an object that has come back or changed may be one.
+            const single = new Set(
+                this.store.state.project?.objects.filter((item) => !item.tracked).map(({ id }) => id),
             );
-            const single = places && !places.some(([object]) => tracked.has(object));
-            this.shapes.spoil(single ? places.map(([, frame]) => frame) : null);
+            const few = !objects && places?.every(([object]) => single.has(object));
+            this.shapes.spoil(few && places ? places.map(([, frame]) => frame) : null);
         }
         this.refresh();
     }
@@ -198,7 +197,8 @@ export class Sync {
         this.#known = project.revision;
         const { selected, fresh } = this.store.state;
         const alive = project.objects.some(({ id }) => id === selected);
-        this.store.set({ project, selected: alive ? selected : null, fresh: alive && fresh });
+        const { comparing } = project;
+        this.store.set({ project, selected: alive ? selected : null, fresh: alive && fresh, comparing });
         if (fingerprint !== this.#opened) {
             this.#opened = fingerprint;
             this.onsource(project.source);

@@ -9,6 +9,7 @@ import { Scale, emptyRow, placeOf } from "./timeline_rows.js";
 
 export class Timeline {
     #scale = new Scale(1, 1);
+    #shown = -1; // the frame that was in view last: the view follows it, not it the view
     #waiting = false;
     /** @type {{ objects: readonly object[] | undefined, selected: number | null }} */
     #named = { objects: undefined, selected: null };
@@ -64,6 +65,14 @@ export class Timeline {
             this.#hoverAt(event);
         });
         slider.addEventListener("pointerleave", () => say(this.hover, ""));
+        // At once: what is being typed elsewhere is taken over after it, and makes these rows anew.
+        this.names.addEventListener("pointerdown", ({ target }) => {
+            const lane = target instanceof Element ? target.closest(".lane") : null;
+            const item = this.store.state.project?.objects[[...this.names.children].indexOf(lane ?? slider)];
+            if (item) {
+                this.select(item.id);
+            }
+        });
         slider.addEventListener("keydown", (event) => this.#key(event));
         slider.addEventListener("wheel", (event) => this.#wheel(event), { passive: false });
     }
@@ -130,7 +139,9 @@ export class Timeline {
         if (!project || !width) {
             return;
         }
-        this.#scale = this.#scale.resized(project.source.frames, width).showing(frame);
+        const scale = this.#scale.resized(project.source.frames, width);
+        this.#scale = frame === this.#shown ? scale : scale.showing(frame);
+        this.#shown = frame;
         const colours = this.#colours ?? coloursOf(this.element);
         this.#colours = colours;
         const ruler = prepared(this.ruler, width, RULER);
@@ -160,7 +171,6 @@ export class Timeline {
                 swatch.style.background = item.colour;
                 const row = make("div", { class: item.id === selected ? "lane chosen" : "lane" }, swatch);
                 row.append(make("span", { class: "ellipsis" }, item.name));
-                row.onclick = () => this.select(item.id);
                 return row;
             }),
         );
@@ -187,11 +197,13 @@ export class Timeline {
  * @param {number} frame
  * @returns {string} what is known of the object there
  */
-export function describe({ timeline }, object, frame) {
+export function describe({ project, timeline }, object, frame) {
     const row = timeline.find((other) => other.object === object);
     const place = row ? placeOf(row.frames, frame) : 0;
     if (!row || row.frames[place] !== frame) {
-        return "nothing stored";
+        const before = place > 0 && !row?.outside[place - 1] ? row?.frames[place - 1] : undefined;
+        const holds = project?.objects.find(({ id }) => id === object)?.tracked;
+        return holds && before !== undefined ? `from frame ${before}` : "nothing stored";
     }
     if (row.outside[place]) {
         return "out of view";

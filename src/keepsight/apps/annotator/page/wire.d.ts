@@ -46,6 +46,8 @@ export interface Shape {
     score: number | null;
     presence: number | null;
     interpolated?: boolean;
+    /** What its points are, in what is seen on a frame: the object may have become another kind since. */
+    kind?: Kind;
 }
 
 /** What was said by hand about an object on a frame: clicks (label 1: it, 0: not it) and perhaps a box. */
@@ -88,6 +90,8 @@ export interface Project {
     redo: string | null;
     run: Run | null;
     unfinished: Run | null;
+    /** The object that is being tracked both ways. */
+    comparing: number | null;
     notes: string[];
 }
 

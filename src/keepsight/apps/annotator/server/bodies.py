@@ -137,8 +137,9 @@ class ShapeItem(BaseModel):
 
 
 class SeenItem(ShapeItem):
-    """A shape, and whether it lies between two keyframes."""
+    """A shape, what its points are, and whether it lies between two keyframes."""
 
+    kind: Literal["mask", "polygon", "rectangle"]
     interpolated: bool
 
 
@@ -215,6 +216,7 @@ class ProjectAnswer(BaseModel):
     redo: str | None
     run: RunItem | None
     unfinished: RunItem | None
+    comparing: int | None
     notes: list[str]
 
 

@@ -16,9 +16,11 @@ export class Dialog {
         for (const button of this.element.querySelectorAll("[data-close]")) {
             button.addEventListener("click", () => this.close());
         }
+        // The backdrop counts as the dialog itself. Who lets go there of what was pressed within marks text.
+        let pressed = false;
+        this.element.addEventListener("pointerdown", (event) => (pressed = event.target === this.element));
         this.element.addEventListener("click", (event) => {
-            // The backdrop counts as the dialog itself.
-            if (event.target === this.element) {
+            if (event.target === this.element && pressed) {
                 this.close();
             }
         });

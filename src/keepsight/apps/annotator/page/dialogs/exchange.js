@@ -51,6 +51,8 @@ export class ExportDialog extends Dialog {
 }
 
 export class ImportDialog extends Dialog {
+    #sending = false;
+
     /**
      * @param {import("../api.js").Api} api
      * @param {import("../sync.js").Sync} sync
@@ -80,8 +82,13 @@ export class ImportDialog extends Dialog {
         if (!file) {
             throw new Error("Choose a file first.");
         }
+        if (this.#sending) {
+            return;
+        }
+        this.#sending = true;
         const format = /** @type {ImportFormat} */ (this.format.value);
-        const { objects, shapes } = await this.api.importFile(format, file);
+        const sent = this.api.importFile(format, file).finally(() => (this.#sending = false));
+        const { objects, shapes } = await sent;
         this.sync.shapes.spoil();
         this.sync.refresh();
         this.note(

@@ -1,7 +1,7 @@
 /** Run actions (Ctrl+E): "Segment Anything 2: Tracker". */
 
 import { find, make } from "../elements.js";
-import { counted, selectedItem } from "../state.js";
+import { counted, itemRefusal, selectedItem } from "../state.js";
 import { Dialog } from "./dialog.js";
 
 /**
@@ -11,14 +11,18 @@ import { Dialog } from "./dialog.js";
  */
 
 export class RunDialog extends Dialog {
+    #frame = 0; // from which is tracked: that which was shown when it was opened
+
     /**
      * @param {import("../store.js").Store<State>} store
      * @param {import("../actions.js").Actions} actions
+     * @param {import("../shape_cache.js").ShapeCache} shapes
      */
-    constructor(store, actions) {
+    constructor(store, actions, shapes) {
         super("run-dialog");
         this.store = store;
         this.actions = actions;
+        this.shapes = shapes;
         this.target = find("run-target", HTMLInputElement);
         this.model = find("run-model", HTMLSelectElement);
         this.policy = find("run-policy", HTMLSelectElement);
@@ -40,13 +44,17 @@ export class RunDialog extends Dialog {
             return;
         }
         const last = project.source.frames - 1;
+        this.#frame = frame;
         this.target.max = String(last);
         this.#choose("direction", frame < last ? "forward" : "backward");
         this.#setTarget();
         fill(this.model, project.models, project.model.name);
         fill(this.policy, project.policies, project.policy);
         const item = selectedItem(this.store.state);
-        const visible = project.objects.filter(({ shown }) => shown);
+        const scene = this.shapes.get(frame);
+        const visible = project.objects.filter(
+            (other) => !itemRefusal(other) && (!scene || scene.shapes.get(other.id)?.outside === false),
+        );
         this.#choose("scope", selected !== null ? "selected" : "visible");
         const one = find("run-selected", HTMLInputElement);
         one.disabled = !item;
@@ -54,16 +62,17 @@ export class RunDialog extends Dialog {
             ? item.name
             : "the selected object (none)";
         find("run-visible-count", HTMLSpanElement).textContent =
-            `all visible (${counted(visible.length, "object")})`;
+            `all visible here and unlocked (${counted(visible.length, "object")})`;
         this.#offerConversion();
         find("run-from", HTMLSpanElement).textContent = `from frame ${frame}`;
     }
 
     /** @override */
     async submit() {
-        const { frame, project, selected } = this.store.state;
+        const frame = this.#frame;
+        const { selected } = this.store.state;
         const target = Number.parseInt(this.target.value, 10);
-        const reason = targetProblem(frame, target, this.#direction, (project?.source.frames ?? 1) - 1);
+        const reason = targetProblem(frame, target, this.#direction, this.#last);
         if (reason) {
             this.target.focus();
             throw new Error(reason);
@@ -85,6 +94,10 @@ export class RunDialog extends Dialog {
         return /** @type {Direction} */ (new FormData(this.form).get("direction") ?? "forward");
     }
 
+    get #last() {
+        return (this.store.state.project?.source.frames ?? 1) - 1;
+    }
+
     get #scope() {
         return new FormData(this.form).get("scope");
     }
@@ -93,18 +106,20 @@ export class RunDialog extends Dialog {
     #changed(event) {
         const { target } = event;
         if (target instanceof HTMLInputElement && target.name === "direction") {
-            this.#setTarget();
+            const typed = Number.parseInt(this.target.value, 10);
+            // A target that was typed stays, unless there is no way to it now.
+            if (targetProblem(this.#frame, typed, this.#direction, this.#last)) {
+                this.#setTarget();
+            }
         }
         this.#offerConversion();
         this.fail("");
     }
 
     #setTarget() {
-        const { frame, project } = this.store.state;
-        const last = (project?.source.frames ?? 1) - 1;
-        this.target.value = String(
-            this.#direction === "backward" || (this.#direction === "both" && frame === last) ? 0 : last,
-        );
+        const back =
+            this.#direction === "backward" || (this.#direction === "both" && this.#frame === this.#last);
+        this.target.value = String(back ? 0 : this.#last);
     }
 
     /**

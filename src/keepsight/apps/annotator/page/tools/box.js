@@ -15,6 +15,8 @@ export class BoxTool extends Tool {
     #start = null;
     /** @type {Pointer | null} */
     #end = null;
+    /** @type {import("../actions.js").Place | undefined} where it was begun */
+    #place;
 
     /** @param {import("./tool.js").Desk} desk */
     constructor(desk) {
@@ -25,6 +27,7 @@ export class BoxTool extends Tool {
     down(pointer) {
         this.#start = pointer;
         this.#end = pointer;
+        this.#place = this.desk.actions.place();
     }
 
     /** @param {Pointer} pointer @override */
@@ -48,9 +51,9 @@ export class BoxTool extends Tool {
         }
         const { actions, state } = this.desk;
         if (asksModel(state(), "box")) {
-            actions.say({ points: [], labels: [], box, replace: false });
+            actions.say({ points: [], labels: [], box, replace: false }, this.#place);
         } else {
-            void actions.draw("rectangle", box);
+            void actions.draw("rectangle", box, this.#place);
         }
     }
 

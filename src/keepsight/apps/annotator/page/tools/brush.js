@@ -14,7 +14,7 @@ export class BrushTool extends Tool {
     drags = true;
     /** @override */
     cursor = "none";
-    /** @type {{ patch: Patch, object: number | null, frame: number, colour: string } | null} */
+    /** @type {(import("../actions.js").Place & { patch: Patch, colour: string }) | null} */
     #work = null;
     /** @type {Pointer | null} */
     #at = null;
@@ -62,7 +62,8 @@ export class BrushTool extends Tool {
         }
         this.#painting = false;
         const points = encode(work.patch);
-        const done = points ? this.desk.actions.draw("mask", points) : this.desk.actions.eraseShape();
+        const { actions } = this.desk;
+        const done = points ? actions.draw("mask", points, work) : actions.eraseShape(work);
         // Shown until the answer is, unless another stroke went on from it.
         void done.finally(() => {
             if (this.#work === work && !this.#painting) {
@@ -99,7 +100,9 @@ export class BrushTool extends Tool {
     #begin() {
         const state = this.desk.state();
         const item = itemToDraw(state);
-        if (this.#work && this.#work.frame === state.frame && this.#work.object === (item?.id ?? null)) {
+        const place = this.desk.actions.place();
+        if (this.#work?.frame === place.frame && this.#work.object === place.object) {
+            this.#work = { ...this.#work, ...place };
             return true;
         }
         const shape = item ? this.desk.scene()?.shapes.get(item.id) : null;
@@ -110,8 +113,7 @@ export class BrushTool extends Tool {
         }
         this.#work = {
             patch,
-            object: item?.id ?? null,
-            frame: state.frame,
+            ...place,
             colour: item?.colour ?? "#ffffff",
         };
         return true;
@@ -126,8 +128,8 @@ export class BrushTool extends Tool {
             return;
         }
         const stroke = {
-            from: /** @type {[number, number]} */ ([from.x, from.y]),
-            to: /** @type {[number, number]} */ ([to.x, to.y]),
+            from: from.free,
+            to: to.free,
             radius: this.desk.state().brush,
             paint: !this.#rubbing,
         };

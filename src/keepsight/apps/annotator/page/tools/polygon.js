@@ -1,6 +1,7 @@
 /** A polygon, corner by corner. */
 
 import { areaOf } from "../outlines.js";
+import { toolRefusal } from "../state.js";
 import { Tool } from "./tool.js";
 
 /** @typedef {import("./tool.js").Pointer} Pointer */
@@ -13,6 +14,8 @@ export class PolygonTool extends Tool {
     touchHint = "Tap the corners; the first one again finishes.";
     /** @type {[number, number][]} */
     #corners = [];
+    /** Whether corners were made since the last polygon was finished or left. */
+    #begun = false;
     /** @type {[number, number] | null} */
     #next = null;
     /** @type {Pointer | null} */
@@ -63,8 +66,9 @@ export class PolygonTool extends Tool {
             this.#pressed = null;
             return true;
         }
-        const begun = this.#corners.length > 0;
+        const begun = this.#begun;
         this.#corners = [];
+        this.#begun = false;
         this.desk.redraw();
         return begun;
     }
@@ -79,16 +83,34 @@ export class PolygonTool extends Tool {
             this.desk.refuse("A polygon needs three corners or more that are not on one line.");
             return true;
         }
+        const { actions, state } = this.desk;
+        const reason = toolRefusal(state(), "polygon");
+        if (reason) {
+            this.desk.refuse(reason);
+            return true;
+        }
+        const [corners, place] = [this.#corners, actions.place()];
         this.#corners = [];
-        void this.desk.actions.draw("polygon", points);
+        this.#begun = false;
+        void actions.draw("polygon", points, place).then((done) => {
+            // What could not be sent is there to be finished again.
+            if (!done && !this.#begun && this.desk.state().frame === place.frame) {
+                this.#corners = corners;
+                this.#begun = true;
+                this.desk.redraw();
+            }
+        });
         return true;
     }
 
     /** @override */
     back() {
         const gone = this.#corners.pop();
+        if (!gone && this.#begun) {
+            this.desk.refuse("No corner is left to take back. Esc leaves the polygon.");
+        }
         this.desk.redraw();
-        return gone !== undefined;
+        return this.#begun;
     }
 
     /** @param {Pointer} pointer */
@@ -100,6 +122,7 @@ export class PolygonTool extends Tool {
             this.finish();
         } else if (!last || !near(last)) {
             this.#corners.push([x, y]);
+            this.#begun = true;
         }
         this.desk.redraw();
     }

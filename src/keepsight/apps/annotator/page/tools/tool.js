@@ -7,6 +7,7 @@
  * @typedef {object} Pointer
  * @property {number} x on the frame, clipped to it
  * @property {number} y
+ * @property {[number, number]} free x and y as they are, on the frame or beside it
  * @property {boolean} inside whether it really is on the frame
  * @property {number} button 0 left, 2 right
  * @property {boolean} shift

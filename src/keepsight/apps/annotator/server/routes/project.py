@@ -52,6 +52,7 @@ def project_routes(studio: Studio, fingerprint: str, models: tuple[str, ...]) ->
             "unfinished": (
                 None if left is None else run_json(Running(studio.project, left, studio.clip.frames))
             ),
+            "comparing": studio.comparing.object,
             "notes": list(studio.project.notes),
         }
 

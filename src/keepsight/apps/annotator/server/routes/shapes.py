@@ -54,7 +54,10 @@ def shape_routes(studio: Studio) -> APIRouter:
         revision = studio.project.revision
         return {
             "revision": revision,
-            "shapes": [{**shape.to_json(), "interpolated": between} for shape, between in studio.seen(frame)],
+            "shapes": [
+                {**shape.to_json(), "kind": kind, "interpolated": between}
+                for shape, kind, between in studio.seen(frame)
+            ],
             "prompts": [_said_json(said) for said in studio.project.all_said(frame, frame + 1)],
         }
 
