@@ -58,6 +58,7 @@ class Stepping(ToyNetwork):
         super().__init__()
         self._turns = threading.Semaphore(0)
         self.free = True
+        self.waiting = False
 
     def hold(self) -> None:
         """From now on every frame waits."""
@@ -75,7 +76,9 @@ class Stepping(ToyNetwork):
 
     def encode_image(self, pixels: Any) -> Any:
         if not self.free:
+            self.waiting = True
             assert self._turns.acquire(timeout=PATIENCE)
+            self.waiting = False
         return super().encode_image(pixels)
 
 

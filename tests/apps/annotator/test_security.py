@@ -135,6 +135,25 @@ def test_the_token_may_be_said_by_programs(far: TestClient) -> None:
     error_of(far.get("/api/project", params={"token": "ü"}), 403)
 
 
+@pytest.mark.parametrize("token", ["a+b", "a&b", "a#b", "a;b", "a b", "100%25", 'qu"ote', "größe"])
+def test_any_token_works_as_it_is_printed_and_from_its_cookie(studio: Studio, token: str) -> None:
+    door = Door("192.168.1.5", 8265, token)
+    with client_of(studio, door, "http://192.168.1.5:8265") as far:
+        first = far.get(door.address, follow_redirects=False)
+        assert first.status_code == 303
+        assert far.get("/api/project").status_code == 200
+
+
+@pytest.mark.parametrize("other", ['theme={"dark":true}', "a=b c", "name[0]=x", "flag", "ü=1", "=", ""])
+def test_another_programs_cookie_locks_nobody_out(far: TestClient, other: str) -> None:
+    cookie = f"{other}; {FAR.cookie}={TOKEN}".encode()
+    assert far.get("/api/project", headers={b"cookie": cookie}).status_code == 200
+
+
+def test_an_origin_that_is_none_is_refused(client: TestClient) -> None:
+    error_of(client.get("/api/project", headers={"origin": "http://[::1"}), 403)
+
+
 def test_with_the_token_alone_another_page_is_still_refused(far: TestClient) -> None:
     headers = {"authorization": f"Bearer {TOKEN}", "origin": "http://evil.example"}
     error_of(far.get("/api/project", headers=headers), 403)

@@ -76,6 +76,7 @@ def test_the_project(client: TestClient) -> None:
         "redo": None,
         "run": None,
         "unfinished": None,
+        "comparing": None,
         "notes": [],
     }
 
@@ -115,7 +116,7 @@ def test_clicks(client: TestClient) -> None:
     }
     assert answer["shape"]["source"] == "prompted"
     seen = client.get("/api/shapes/3").json()
-    assert seen["shapes"] == [{**answer["shape"], "interpolated": False}]
+    assert seen["shapes"] == [{**answer["shape"], "kind": "mask", "interpolated": False}]
     assert seen["prompts"] == [answer["prompt"]]
     stored = client.get("/api/shapes", params={"start": 0, "stop": 10}).json()
     assert (stored["shapes"], stored["prompts"]) == ([answer["shape"]], [answer["prompt"]])
@@ -138,7 +139,8 @@ def test_drawing(client: TestClient) -> None:
     }
     client.put(f"/api/objects/{number}/shape", json={"frame": 4, "outside": True})
     between = client.get("/api/shapes/2").json()["shapes"]
-    assert between == [{**answer["shape"], "frame": 2, "source": "auto", "interpolated": True}]
+    more = {"frame": 2, "source": "auto", "kind": "polygon", "interpolated": True}
+    assert between == [{**answer["shape"], **more}]
     assert client.get("/api/shapes/4").json()["shapes"] == []
     assert client.get("/api/timeline").json()["objects"] == [
         {

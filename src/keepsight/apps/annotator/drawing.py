@@ -1,8 +1,9 @@
 """What is drawn by hand, checked; and the colours of new objects."""
 
+from collections import Counter
 from collections.abc import Sequence
 
-from keepsight.apps.annotator.project import Kind, Subject
+from keepsight.apps.annotator.project import Kind
 from keepsight.errors import PromptError
 from keepsight.shapes import figure_to_mask
 
@@ -44,7 +45,10 @@ def drawn(kind: Kind, points: Sequence[float], height: int, width: int) -> tuple
     return tuple(float(number) for number in points)
 
 
-def free_colour(taken: Sequence[Subject]) -> str:
-    """The colour that the fewest objects have, of several the first."""
-    used = [subject.colour for subject in taken]
-    return min(COLOURS, key=used.count)
+def free_colour(used: Counter[str]) -> str:
+    """The colour that the fewest objects have, of several the first.
+
+    Args:
+        used: how many objects have each colour.
+    """
+    return min(COLOURS, key=used.__getitem__)

@@ -1,6 +1,7 @@
 """What can be done to a project, whoever asks for it."""
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,17 @@ from keepsight.apps.annotator.desk import Desk
 from keepsight.apps.annotator.drawing import drawn, free_colour
 from keepsight.apps.annotator.errors import BusyError, NoSuchError
 from keepsight.apps.annotator.interpolation import seen
-from keepsight.apps.annotator.project import Change, Kind, Project, RunSpec, Said, Shape, Source, Subject
+from keepsight.apps.annotator.project import (
+    Change,
+    Kind,
+    Project,
+    RunSpec,
+    Said,
+    Shape,
+    Source,
+    Subject,
+    Writer,
+)
 from keepsight.apps.annotator.reviewing import Review
 from keepsight.apps.annotator.run import Running
 from keepsight.apps.annotator.runs import Runs, change_event
@@ -80,9 +91,9 @@ class Studio:
     ) -> tuple[Subject, Change]:
         """A new object. Its shapes are a track unless told otherwise; masks stand alone."""
         with self._changing, self.project.change("new object") as write:
-            taken = self.project.subjects()
+            used = Counter(subject.colour for subject in self.project.subjects())
             tracked = kind != "mask" if tracked is None else tracked
-            subject = Subject(0, name or "", colour or free_colour(taken), kind, tracked)
+            subject = Subject(0, name or "", colour or free_colour(used), kind, tracked)
             subject = write.add_subject(subject)
             if not name:
                 subject = replace(subject, name=f"object {subject.id}")
@@ -107,9 +118,7 @@ class Studio:
                 if subject != before:
                     write.put_subject(subject)
                 if subject.kind != before.kind:
-                    info = self.clip.info
-                    for shape in self.project.shapes(number=number):
-                        write.put_shape(converted(shape, before.kind, subject.kind, info.height, info.width))
+                    self._convert(write, before, subject.kind)
             return subject, self._changed(write.done)
 
     def drop_subject(self, number: int) -> Change:
@@ -238,8 +247,10 @@ class Studio:
         """
         with self._changing, self.project.change(f"import {what}") as write:
             count = 0
+            used = Counter(subject.colour for subject in self.project.subjects())
             for each in objects:
-                colour = free_colour(self.project.subjects())
+                colour = free_colour(used)
+                used[colour] += 1
                 subject = write.add_subject(Subject(0, each.name, colour, each.kind, each.tracked))
                 for figure in each.figures:
                     source: Source = "manual" if figure.by_hand else "auto"
@@ -280,6 +291,15 @@ class Studio:
             if shape is not None
         ]
 
+    def _convert(self, write: Writer, before: Subject, kind: Kind) -> None:
+        """Makes an object's shapes, and those that clicks have corrected, shapes of another kind."""
+        size = self.clip.info.height, self.clip.info.width
+        for shape in self.project.shapes(number=before.id):
+            write.put_shape(converted(shape, before.kind, kind, *size))
+        for said in self.project.all_said(number=before.id):
+            if said.base is not None:
+                write.put_said(replace(said, base=converted(said.base, before.kind, kind, *size)))
+
     def _walk(self, go: Callable[[], Change | None], what: str) -> Change:
         with self._changing:
             self.runs.require_idle()
@@ -301,7 +321,9 @@ class Studio:
             )
         shape = Shape(new.object, new.frame, "prompted", False, points, found.score, found.presence)
         with self._changing:
-            self._unlocked(new.object)
+            now = self._unlocked(new.object)
+            if now.kind != subject.kind:
+                raise BusyError(f"{now.name} became a {now.kind} before the click was answered. Click again.")
             with self.project.change("click" if new.points else "box", self._step_of(new.object)) as write:
                 write.put_said(said)
                 write.put_shape(shape)

@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+from contextlib import suppress
 from typing import Any
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
+from starlette.concurrency import run_in_threadpool
 
 from keepsight.apps.annotator.studio import Studio
 
@@ -44,18 +46,22 @@ class EventHub:
 
         await socket.accept()
         unlisten = self._studio.listen(listener)
-        put(json.dumps({"type": "hello", "revision": self._studio.project.revision}))
+        # Elsewhere: while the project is being written, asking it waits, and every other page would as well.
+        revision = await run_in_threadpool(lambda: self._studio.project.revision)
+        hello = json.dumps({"type": "hello", "revision": revision})
         loop.call_later(PAGE_SECONDS, self._studio.start)
         listening = asyncio.create_task(_until_gone(socket))
         try:
-            await self._send_all(socket, waiting, listening)
+            await self._send_all(socket, hello, waiting, listening)
         finally:
             unlisten()
             listening.cancel()
 
     async def _send_all(
-        self, socket: WebSocket, waiting: "asyncio.Queue[str | None]", gone: "asyncio.Task[None]"
+        self, socket: WebSocket, hello: str, waiting: "asyncio.Queue[str | None]", gone: "asyncio.Task[None]"
     ) -> None:
+        with suppress(WebSocketDisconnect, RuntimeError):
+            await socket.send_text(hello)
         while True:
             event = asyncio.create_task(waiting.get())
             await asyncio.wait({event, gone}, return_when=asyncio.FIRST_COMPLETED)

@@ -11,8 +11,7 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from http.cookies import CookieError, SimpleCookie
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -61,7 +60,7 @@ class Door:
         """The page's address, with the token."""
         host = "localhost" if self.host in ("0.0.0.0", "::") else self.host
         shown = f"[{host}]" if ":" in host else host
-        return f"http://{shown}:{self.port}/" + (f"?token={self.token}" if self.token else "")
+        return f"http://{shown}:{self.port}/" + (f"?token={quote(self.token, safe='')}" if self.token else "")
 
     def knows(self, host: str) -> bool:
         """Whether a Host header is one that our own page sends.
@@ -117,7 +116,7 @@ class Gate:
         if not self._door.knows(host):
             return f"Expected this server's own address in Host, but got {host!r}. Open {self._door.host}."
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        if origin is not None and _place(origin) != host.lower():
             return "Another web page may not ask here. Open keepsight's own page."
         if headers.get("sec-fetch-site", "none") == "cross-site" and scope["path"] != "/":
             return "Another web page may not ask here. Open keepsight's own page."
@@ -134,16 +133,17 @@ class Gate:
         scheme, _, word = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer":
             said = [*said, word.strip()]
-        try:
-            morsel = SimpleCookie(headers.get("cookie", "")).get(self._door.cookie)
-        except CookieError:
-            morsel = None
-        return said if morsel is None else [*said, morsel.value]
+        # Other programs on this machine set cookies for it too, and not all are as cookies should be.
+        for cookie in headers.get("cookie", "").split(";"):
+            name, _, value = cookie.strip().partition("=")
+            if name == self._door.cookie:
+                said = [*said, unquote(value)]
+        return said
 
     def _new_cookie(self, scope: Scope) -> str | None:
         if not self._door.token or b"token=" not in scope["query_string"]:
             return None
-        return f"{self._door.cookie}={self._door.token}; HttpOnly; SameSite=Strict; Path=/"
+        return f"{self._door.cookie}={quote(self._door.token, safe='')}; HttpOnly; SameSite=Strict; Path=/"
 
 
 def _headers_for(host: str, cookie: str | None) -> dict[str, str]:
@@ -152,6 +152,14 @@ def _headers_for(host: str, cookie: str | None) -> dict[str, str]:
     sockets = f" ws://{host} wss://{host}" if _PLAIN_HOST.fullmatch(host) else ""
     headers = {**HEADERS, "content-security-policy": CONTENT + sockets}
     return headers if cookie is None else {**headers, "set-cookie": cookie}
+
+
+def _place(origin: str) -> str | None:
+    """Host and port of an origin; None where it is none."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return None
 
 
 def _is_number(name: str) -> bool:
