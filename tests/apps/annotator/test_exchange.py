@@ -1,8 +1,10 @@
 """Files out, and in again."""
 
 import contextlib
+import errno
 import io
 import json
+import tempfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +23,7 @@ from keepsight.apps.annotator.exchange import FORMATS
 from keepsight.apps.annotator.exchange.incoming import coco_mask
 from keepsight.apps.annotator.studio import Studio
 from keepsight.errors import AnnotationError
+from keepsight.export.files import LineFile
 from keepsight.shapes import cvat_rle, figure_to_mask
 from keepsight.types import BoolArray, rle_of
 from tests.apps.annotator.desks import client_of, error_of
@@ -149,6 +152,49 @@ def test_the_overlay_has_the_colours_of_the_project(client: TestClient, annotate
     assert looks["red"][2] < looks["blue"][2] - 5
 
 
+@pytest.mark.parametrize("name", ["coco", "jsonl"])
+def test_an_export_to_a_full_disk_keeps_nothing_and_says_so(
+    client: TestClient, annotated: Studio, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(LineFile, "append", full)
+    sentence = error_of(client.get("/api/export", params={"format": name}), 507)
+    assert sentence.startswith("Expected to write the export in ")
+    assert sentence.endswith("it failed: No space left on device. Free some space there.")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize("size", [10, 100_000])
+def test_an_upload_to_a_full_disk_is_told_of(
+    client: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    """A file of few bytes is written only when it is closed."""
+    folder = tmp_path / "temporary"
+
+    def full(*_: Any, **__: Any) -> str:
+        folder.mkdir()
+        (folder / "upload").symlink_to("/dev/full")
+        return str(folder)
+
+    monkeypatch.setattr(tempfile, "mkdtemp", full)
+    sentence = error_of(imported(client, "coco", b"x" * size), 507)
+    assert "No space left on device" in sentence
+    assert not folder.exists()
+
+
+def test_a_disk_without_room_for_a_folder_is_told_of(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> str:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "mkdtemp", full)
+    error_of(client.get("/api/export", params={"format": "coco"}), 507)
+    error_of(imported(client, "coco", b"{}"), 507)
+
+
 def test_an_empty_project_is_exported_too(client: TestClient) -> None:
     for name in (*ROUND, "overlay"):
         assert exported(client, name)
@@ -173,7 +219,9 @@ def test_exports_leave_nothing_behind(
 def coco(**changed: Any) -> dict[str, Any]:
     code = dict(rle_of(figure_to_mask("rectangle", square(1, 0), *SIZE)))
     return {
-        "videos": [{"id": 1, "width": 80, "height": 48, "length": 2, "file_names": ["a.jpg", "b.jpg"]}],
+        "videos": [
+            {"id": 1, "width": 80, "height": 48, "length": 2, "file_names": ["00000.jpg", "00001.jpg"]}
+        ],
         "categories": [{"id": 1, "name": "fish"}],
         "annotations": [{"id": 1, "video_id": 1, "category_id": 1, "segmentations": [code, None]}],
         **changed,
@@ -235,9 +283,9 @@ def test_a_damaged_code_is_told_or_read_within_the_frame(text: str) -> None:
         assert coco_mask({"size": [7, 9], "counts": text}, 7, 9).shape == (7, 9)
 
 
-def zipped(**files: bytes) -> bytes:
+def zipped(how: int = zipfile.ZIP_STORED, /, **files: bytes) -> bytes:
     data = io.BytesIO()
-    with zipfile.ZipFile(data, "w") as packed:
+    with zipfile.ZipFile(data, "w", how) as packed:
         for name, content in files.items():
             packed.writestr(f"{name}.png", content)
     return data.getvalue()
@@ -249,12 +297,19 @@ def png(width: int = 80, height: int = 48, mode: str = "L") -> bytes:
     return data.getvalue()
 
 
+def damaged() -> bytes:
+    """A zip whose first file's deflate stream begins with a kind of block that there is not."""
+    data = bytearray(zipped(zipfile.ZIP_DEFLATED, _0=png()))
+    data[30 + len("_0.png")] = 0xFF
+    return bytes(data)
+
+
 WRONG: list[tuple[str, Any, str]] = [
     ("coco", b"", "JSON file"),
     ("coco", b"\xff\xfe", "JSON file"),
     ("coco", [], "has no annotations"),
     ("coco", {"annotations": {}}, "has no annotations"),
-    ("coco", {"annotations": [1], "videos": [{"length": 2}]}, "COCO annotations"),
+    ("coco", {"annotations": [1], "videos": [{"length": 24}]}, "COCO annotations"),
     ("coco", {"annotations": [{}]}, "COCO annotations"),
     ("coco", coco(videos=[{}, {}]), "of one video, but the file has 2"),
     ("coco", coco(videos=[]), "of one video, but the file has 0"),
@@ -269,11 +324,14 @@ WRONG: list[tuple[str, Any, str]] = [
     ("coco", coco(annotations=[{"segmentations": ["x", None]}]), "a mask"),
     ("davis", b"", "a zip of PNG masks"),
     ("davis", zipped(), "it has none"),
-    ("davis", zipped(a=b"x"), "a PNG mask, but a.png cannot be read"),
-    ("davis", zipped(a=png(81)), "80 x 48 pixels, as the video, but a.png has 81 x 48"),
-    ("davis", zipped(a=png(mode="RGB")), "a.png has colours"),
+    ("davis", zipped(_0=b"x"), "a PNG mask, but _0.png cannot be read"),
+    ("davis", zipped(_0=png(81)), "80 x 48 pixels, as the video, but _0.png has 81 x 48"),
+    ("davis", zipped(_0=png(mode="RGB")), "_0.png has colours"),
     ("davis", zipped(a=png())[:-40], "a zip of PNG masks"),
+    ("davis", damaged(), "a zip of PNG masks"),
+    ("coco", b"[" * 100_000, "JSON file, but it cannot be read: maximum recursion depth"),
     ("jsonl", b"{", "JSON in line 1"),
+    ("jsonl", b"[" * 100_000, "JSON in line 1"),
     ("jsonl", b'{"prelabels": []}\n[]', "line 2 to have prelabels"),
     ("jsonl", b'{"prelabels": [1]}', "a label in line 1"),
     ("jsonl", b'{"prelabels": [{"name": "a"}]}', "a label in line 1"),
@@ -295,6 +353,8 @@ def test_frames_beyond_the_video_are_passed_over(client: TestClient, studio: Stu
     code = coco()["annotations"][0]["segmentations"][0]
     video = {"length": 4, "frame_indices": [0, 5, 99, -3]}
     content = coco(videos=[video], annotations=[{"id": 1, "category_id": 1, "segmentations": [code] * 4}])
-    assert imported(client, "coco", json.dumps(content).encode()).json()["shapes"] == 2
+    answer = imported(client, "coco", json.dumps(content).encode()).json()
+    assert (answer["shapes"], answer["passed_over"]) == (2, 2)
     assert [shape.frame for shape in studio.project.shapes()] == [0, 5]
-    assert imported(client, "davis", zipped(**{"00023": png(), "00024": png()})).json()["shapes"] == 1
+    answer = imported(client, "davis", zipped(**{"00023": png(), "00024": png()})).json()
+    assert (answer["shapes"], answer["passed_over"]) == (1, 1)

@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 from keepsight.apps.annotator.studio import Studio
 from keepsight.shapes import cvat_rle, figure_to_mask
 from tests.apps.annotator.desks import client_of, error_of
-from tests.apps.annotator.rooms import SIZE, clicked, square, track
+from tests.apps.annotator.rooms import FRAMES, SIZE, clicked, square, track
 from tests.apps.annotator.test_exchange import exported, imported, truths
 from tests.apps.cvat.job import plain
 
@@ -79,6 +79,90 @@ def test_cvat_reads_the_same(client: TestClient, annotated: Studio) -> None:
     assert [keyframe["frame"] for keyframe in fish["keyframes"]] == [2, 6, 8]
     (box,) = [t for t in tracks if t["label"] == "box"]
     assert box["keyframes"][0]["points"] == [3.25, 4.5, 20, 22]
+
+
+def seen_of(studio: Studio, number: int) -> list[int]:
+    """The frames on which an object is seen."""
+    return sorted(frame for found, frame in truths(studio) if found == number)
+
+
+@pytest.mark.parametrize("kind", ["rectangle", "polygon"])
+@pytest.mark.parametrize(("first", "end"), [(0, 15), (2, None), (FRAMES - 2, None), (0, 2)])
+def test_a_track_of_one_keyframe_comes_back_whole(
+    client: TestClient, studio: Studio, kind: Any, first: int, end: int | None
+) -> None:
+    subject, _ = studio.add_subject(kind, name="parked")
+    studio.draw(subject.id, first, (5, 5, 20, 20) if kind == "rectangle" else (5, 5, 20, 5, 20, 20))
+    if end is not None:
+        studio.draw(subject.id, end, (), outside=True)
+    before = seen_of(studio, subject.id)
+    assert before == list(range(first, end or FRAMES))
+    assert imported(client, "cvat", exported(client, "cvat")).json()["objects"] == 1
+    again = studio.project.subjects()[-1]
+    assert (again.tracked, seen_of(studio, again.id)) == (True, before)
+
+
+@pytest.mark.parametrize("frame", [0, 7, FRAMES - 2, FRAMES - 1])
+def test_a_lone_shape_comes_back_alone(client: TestClient, studio: Studio, frame: int) -> None:
+    subject, _ = studio.add_subject("rectangle", tracked=False)
+    studio.draw(subject.id, frame, (5, 5, 20, 20))
+    imported(client, "cvat", exported(client, "cvat"))
+    again = studio.project.subjects()[-1]
+    assert (again.tracked, seen_of(studio, again.id)) == (False, [frame])
+
+
+CAR = {"label": "car", "kind": "rectangle", "points": [5, 5, 20, 20]}
+BY_CVAT: list[tuple[dict[str, Any], int, bool, list[int]]] = [
+    ({"keyframes": [{"frame": 0}, {"frame": 15, "outside": True}]}, 1, True, list(range(15))),
+    ({"keyframes": [{"frame": 0}]}, 1, True, list(range(FRAMES))),
+    ({"keyframes": [{"frame": FRAMES - 2}]}, 1, True, [FRAMES - 2, FRAMES - 1]),
+    ({"keyframes": [{"frame": 4, "outside": True}, {"frame": 6}]}, 1, True, list(range(6, FRAMES))),
+    ({"frame": 3}, 1, False, [3]),
+    ({"frame": FRAMES - 2}, 1, False, [FRAMES - 2]),  # CVAT leaves it open
+    ({"frame": FRAMES - 1}, 1, False, [FRAMES - 1]),
+    ({"frame": 4}, 4, False, [4]),
+    ({"keyframes": [{"frame": 4}, {"frame": 12, "outside": True}]}, 4, True, list(range(4, 12))),
+]
+
+
+@pytest.mark.parametrize(("car", "step", "tracked", "seen"), BY_CVAT)
+def test_tracks_and_shapes_are_told_apart_as_cvat_writes_them(
+    client: TestClient, studio: Studio, car: dict[str, Any], step: int, tracked: bool, seen: list[int]
+) -> None:
+    content = plain.exported_video([CAR | car], (SIZE[1], SIZE[0]), last=FRAMES - 1, step=step)
+    assert imported(client, "cvat", content).status_code == 200
+    (subject,) = studio.project.subjects()
+    assert (subject.tracked, seen_of(studio, subject.id)) == (tracked, seen)
+
+
+def test_hand_edits_stay_hand_edits(client: TestClient, studio: Studio) -> None:
+    number = clicked(studio, "rectangle", 1)
+    track(studio, (number,), 0, 4)
+    studio.draw(number, 2, (5, 5, 20, 20))
+    sources = {shape.frame: shape.source for shape in studio.project.shapes(number=number)}
+    assert sources == {0: "prompted", 1: "auto", 2: "manual", 3: "auto", 4: "auto"}
+    content = exported(client, "cvat")
+    assert imported(client, "cvat", content).status_code == 200
+    again = studio.project.subjects()[-1].id
+    by_hand = {shape.frame: shape.hand_made for shape in studio.project.shapes(number=again)}
+    assert by_hand == {0: True, 1: False, 2: True, 3: False, 4: False}
+    drawn = studio.project.shape(again, 2)
+    track(studio, (again,), 0, 4)
+    assert studio.project.shape(again, 2) == drawn
+    # What another program wrote has no such mark: there the track's source counts for all of it.
+    plainly = content.replace(b"keepsight-source", b"other").replace(b'source="auto"', b'source="manual"')
+    imported(client, "cvat", plainly)
+    last = studio.project.shapes(number=studio.project.subjects()[-1].id)
+    assert [shape.source for shape in last] == ["manual"] * 5
+
+
+def test_what_no_xml_can_hold_is_replaced(client: TestClient, studio: Studio) -> None:
+    subject, _ = studio.add_subject("rectangle", name="a\x08b\ufffe\t<c>")
+    studio.draw(subject.id, 0, (5, 5, 20, 20))
+    content = exported(client, "cvat")
+    assert "<name>a?b?\t&lt;c&gt;</name>" in content.decode()
+    assert imported(client, "cvat", content).status_code == 200
+    assert studio.project.subjects()[-1].name == "a?b?\t<c>"
 
 
 IMAGES = """<annotations><version>1.1</version>

@@ -3,6 +3,7 @@
 formats.py    which there are
 outgoing.py   the project, frame by frame, for the writers of keepsight.export
 incoming.py   what a file holds, as objects and shapes
+placing.py    which frames its files belong to
 cvat.py       CVAT's XML 1.1, written and read
 coco.py       COCO and YouTube-VIS JSON, read
 davis.py      DAVIS palette PNGs in a zip, read

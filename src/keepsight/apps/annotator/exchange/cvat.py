@@ -3,18 +3,22 @@
 CVAT knows no tracks of masks: it reads the first of a track alone. So every mask, as every shape that stands
 for its frame alone, is a track of its own that is closed on the next frame, and a group tells which belong
 together; CVAT drops that group of masks when it reads them. Frames are those of the video.
+
+CVAT keeps a source of tracks, not of keyframes. So every keyframe has an attribute of ours that says who made
+it. CVAT reads attributes by their names and passes over this one.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 from xml.etree import ElementTree
 
 from keepsight.apps.annotator.clip import Clip
 from keepsight.apps.annotator.exchange.incoming import Figure, Incoming
 from keepsight.apps.annotator.interpolation import seen
-from keepsight.apps.annotator.project import KINDS, Kind, Project, Shape, Subject
+from keepsight.apps.annotator.project import HAND_MADE, KINDS, Kind, Project, Shape, Subject
 from keepsight.errors import AnnotationError
 from keepsight.export.files import output_errors
 from keepsight.shapes.cvat_xml import (
@@ -27,9 +31,14 @@ from keepsight.shapes.cvat_xml import (
     parsed,
     text_in,
     whole_in,
+    whole_number,
 )
 
 __all__ = ["read", "write"]
+
+SOURCE_MARK = "keepsight-source"
+_NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_STEP = re.compile(r"\s*step\s*=\s*([1-9][0-9]{0,8})\s*")
 
 
 def write(project: Project, clip: Clip, path: Path) -> None:
@@ -61,7 +70,7 @@ def _meta(project: Project, clip: Clip) -> ElementTree.Element:
     meta = ElementTree.Element("meta")
     task = ElementTree.SubElement(meta, "task")
     said = {
-        "name": clip.info.name,
+        "name": _writable(clip.info.name),
         "size": str(clip.frames),
         "mode": "interpolation",
         "start_frame": "0",
@@ -72,7 +81,7 @@ def _meta(project: Project, clip: Clip) -> ElementTree.Element:
     labels = ElementTree.SubElement(task, "labels")
     colours: dict[str, str] = {}
     for subject in project.subjects():
-        colours.setdefault(subject.name, subject.colour)
+        colours.setdefault(_writable(subject.name), subject.colour)
     for name, colour in colours.items():
         label = ElementTree.SubElement(labels, "label")
         ElementTree.SubElement(label, "name").text = name
@@ -88,7 +97,8 @@ def _add_track(root: ElementTree.Element, subject: Subject, keys: Sequence[Shape
     if not keys:
         return
     by_hand = all(shape.hand_made for shape in keys)
-    given = {"id": str(len(root) - 2), "label": subject.name, "source": "manual" if by_hand else "auto"}
+    label, source = _writable(subject.name), "manual" if by_hand else "auto"
+    given = {"id": str(len(root) - 2), "label": label, "source": source}
     track = ElementTree.SubElement(root, "track", given | ({"group_id": str(subject.id)} if grouped else {}))
     points: tuple[float, ...] = ()
     for shape in keys:
@@ -96,8 +106,13 @@ def _add_track(root: ElementTree.Element, subject: Subject, keys: Sequence[Shape
         if points:
             flags = {"frame": shape.frame, "keyframe": 1, "outside": int(shape.outside), "occluded": 0}
             entry = {key: str(value) for key, value in flags.items()}
-            entry |= outline_of(subject.kind, points) | {"z_order": "0"}
+            entry |= outline_of(subject.kind, points) | {"z_order": "0", SOURCE_MARK: shape.source}
             ElementTree.SubElement(track, TAGS[subject.kind], entry)
+
+
+def _writable(text: str) -> str:
+    """A text without the characters that no XML can hold, such as control characters."""
+    return _NO_XML.sub("?", text)
 
 
 def _closed(shape: Shape, frames: int) -> list[Shape]:
@@ -110,7 +125,7 @@ def read(path: Path, clip: Clip) -> list[Incoming]:
     """Reads rectangles, polygons and masks; other kinds are passed over.
 
     Tracks stay tracks. Shapes of one group, label and kind are one object, any other is an object of its own.
-    What CVAT calls "manual" counts as made by hand.
+    What CVAT calls "manual" counts as made by hand, where no keyframe says otherwise.
 
     Raises:
         AnnotationError: it is no such file, of another size, or an entry of it is wrong.
@@ -120,12 +135,29 @@ def read(path: Path, clip: Clip) -> list[Incoming]:
         raise AnnotationError(f"Expected CVAT's XML, <annotations>, but it begins with <{root.tag}>.")
     _require_size(root, clip)
     objects: dict[Any, Incoming] = {}
+    stretch = _stretch_of(root, clip)
     for number, element in enumerate(root):
         if element.tag == "track":
-            _take_track(objects, number, element, clip)
+            _take_track(objects, number, element, clip, stretch)
         elif element.tag == "image":
             _take_image(objects, element, clip)
-    return [each for each in objects.values() if each.figures]
+    return list(objects.values())
+
+
+class _Stretch(NamedTuple):
+    """The frames that a file is of: its last one, and how far each is from the next."""
+
+    last: int
+    step: int
+
+
+def _stretch_of(root: Element, clip: Clip) -> _Stretch:
+    for meta in ("meta/task", "meta/job"):
+        stop, rule = (root.text_of(f"{meta}/{tag}") for tag in ("stop_frame", "frame_filter"))
+        if stop.isascii() and stop.isdecimal():
+            found = _STEP.fullmatch(rule)
+            return _Stretch(whole_number(stop, "stop_frame"), int(found[1]) if found else 1)
+    return _Stretch(clip.frames - 1, 1)
 
 
 def _require_size(root: Element, clip: Clip) -> None:
@@ -143,7 +175,9 @@ def _require_size(root: Element, clip: Clip) -> None:
             )
 
 
-def _take_track(objects: dict[Any, Incoming], number: int, element: Element, clip: Clip) -> None:
+def _take_track(
+    objects: dict[Any, Incoming], number: int, element: Element, clip: Clip, stretch: _Stretch
+) -> None:
     where = f"track {element.attributes.get('id', number)}"
     entries = [e for e in element if e.tag in SHAPE_TAGS and e.attributes.get("keyframe") == "1"]
     if not entries or SHAPE_TAGS[entries[0].tag] not in KINDS:
@@ -151,7 +185,7 @@ def _take_track(objects: dict[Any, Incoming], number: int, element: Element, cli
     kind = cast(Kind, SHAPE_TAGS[entries[0].tag])
     label, by_hand = text_in(element, "label", where), element.attributes.get("source") == "manual"
     figures = [_figure(e, whole_in(e, "frame", where), by_hand, where) for e in entries]
-    alone = kind == "mask" or _stands_alone(figures)
+    alone = kind == "mask" or (_stands_alone(figures, stretch, entries) and not _is_followed(element))
     group = whole_in(element, "group_id", where, 0) if alone else 0
     key = ("group", group, label, kind) if group else ("track", number)
     known = objects.setdefault(key, Incoming(label, kind, tracked=not alone))
@@ -159,9 +193,27 @@ def _take_track(objects: dict[Any, Incoming], number: int, element: Element, cli
         known.add_figure(figure, clip)
 
 
-def _stands_alone(figures: Sequence[Figure]) -> bool:
-    """Whether a track is how CVAT writes a shape: one frame, closed on a later one."""
-    return len(figures) <= 2 and not figures[0].outside and all(f.outside for f in figures[1:])
+def _stands_alone(figures: Sequence[Figure], stretch: _Stretch, entries: Sequence[Element]) -> bool:
+    """Whether the keyframes are how a shape is written: one frame, closed on the next one if there is one."""
+    first, *rest = figures
+    if first.outside or len(rest) > 1:
+        return False
+    following = first.frame + stretch.step
+    if rest:
+        return rest[0].outside and rest[0].frame == following
+    # CVAT does not close a shape on the last frame but one either; we do.
+    return following > stretch.last or (
+        following == stretch.last and SOURCE_MARK not in entries[0].attributes
+    )
+
+
+def _is_followed(element: Element) -> bool:
+    """Whether a track is seen between keyframes, as CVAT writes tracks but no shapes."""
+    return any(
+        entry.attributes.get("keyframe") == "0" and entry.attributes.get("outside") != "1"
+        for entry in element
+        if entry.tag in SHAPE_TAGS
+    )
 
 
 def _take_image(objects: dict[Any, Incoming], image: Element, clip: Clip) -> None:
@@ -186,4 +238,5 @@ def _figure(element: Element, frame: int, by_hand: bool, where: str) -> Figure:
     if element.tag == "box" and turned % 180:
         raise AnnotationError(f"{where}: a turned rectangle cannot be imported. Make it a polygon in CVAT.")
     points = outline_in(element, f"{where}, frame {frame}")
+    by_hand = element.attributes.get(SOURCE_MARK, "manual" if by_hand else "auto") in HAND_MADE
     return Figure(frame, points, outside=element.attributes.get("outside") == "1", by_hand=by_hand)

@@ -10,7 +10,20 @@ from keepsight.apps.annotator.exchange.incoming import Incoming
 from keepsight.apps.annotator.project import Project
 from keepsight.errors import UsageError
 
-__all__ = ["FORMATS", "Format", "read_file", "write_file"]
+__all__ = ["FORMATS", "Format", "Found", "read_file", "write_file"]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a file holds.
+
+    Attributes:
+        objects: those with shapes.
+        passed_over: how many shapes have no place in the video.
+    """
+
+    objects: list[Incoming]
+    passed_over: int
 
 
 @dataclass(frozen=True)
@@ -51,7 +64,7 @@ def write_file(name: str, project: Project, clip: Clip, path: Path) -> None:
     FORMATS[name].write(project, clip, path)
 
 
-def read_file(name: str, path: Path, clip: Clip) -> list[Incoming]:
+def read_file(name: str, path: Path, clip: Clip) -> Found:
     """Reads a file of a format.
 
     Raises:
@@ -61,4 +74,5 @@ def read_file(name: str, path: Path, clip: Clip) -> list[Incoming]:
     format = FORMATS[name]
     if format.read is None:
         raise UsageError(f"Expected a format that holds shapes, but the {format.name} holds pictures only.")
-    return format.read(path, clip)
+    objects = format.read(path, clip)
+    return Found([each for each in objects if each.figures], sum(each.passed_over for each in objects))

@@ -13,9 +13,18 @@ from keepsight.errors import AnnotationError, KeepsightError
 from keepsight.shapes import cvat_rle, figure_to_mask, polygon_to_mask
 from keepsight.types import BoolArray
 
-__all__ = ["Figure", "Incoming", "coco_mask", "number_in", "share", "trusted"]
+__all__ = ["Figure", "Incoming", "coco_mask", "share", "trusted"]
 
 LONGEST_NAME = 200
+_UNREADABLE = (
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    OverflowError,
+    MemoryError,
+    RecursionError,  # JSON within JSON within JSON
+)
 
 
 @dataclass(frozen=True)
@@ -41,29 +50,42 @@ class Figure:
 
 @dataclass
 class Incoming:
-    """An object of a file; `tracked` where its figures are the keyframes of a track."""
+    """An object of a file.
+
+    Attributes:
+        name: as people read it.
+        kind: of its shapes.
+        figures: its shapes.
+        tracked: whether they are the keyframes of a track.
+        passed_over: how many shapes have no place in the video: their frame is not there, or none of their
+            pixels.
+    """
 
     name: str
     kind: Kind
     figures: list[Figure] = field(default_factory=list)
     tracked: bool = False
+    passed_over: int = 0
 
     def __post_init__(self) -> None:
         # JSON may hold halves of characters, which no file can.
         self.name = self.name.encode(errors="replace").decode().strip()[:LONGEST_NAME] or "object"
 
     def add(self, frame: int, points: tuple[float, ...], size: tuple[int, int], **scores: Any) -> None:
-        """Adds a shape if it has a pixel in a frame of (height, width)."""
+        """Adds a shape; one without a pixel in a frame of (height, width) is passed over."""
         if figure_to_mask(self.kind, points, *size).any():
             self.figures.append(Figure(frame, points, **scores))
+        else:
+            self.passed_over += 1
 
     def add_figure(self, figure: Figure, clip: Clip) -> None:
-        """Adds a figure that lies within the video and has a pixel, or says that the object is gone."""
-        if not 0 <= figure.frame < clip.frames:
-            return
+        """Adds a figure that says that the object is gone, or has a pixel; others are passed over."""
         size = clip.info.height, clip.info.width
-        if figure.outside or figure_to_mask(self.kind, figure.points, *size).any():
+        within = 0 <= figure.frame < clip.frames
+        if within and (figure.outside or figure_to_mask(self.kind, figure.points, *size).any()):
             self.figures.append(figure)
+        elif not figure.outside:
+            self.passed_over += 1
 
     def add_mask(self, frame: int, mask: BoolArray, **scores: Any) -> None:
         """Adds a mask if it has a pixel."""
@@ -136,7 +158,7 @@ def trusted(what: str, read: Callable[[], Any]) -> Any:
         return read()
     except KeepsightError:
         raise
-    except (ValueError, TypeError, LookupError, AttributeError, OverflowError, MemoryError) as error:
+    except _UNREADABLE as error:
         reason = str(error) or type(error).__name__
         raise AnnotationError(f"Expected {what}, but it cannot be read: {reason}. Check the file.") from error
 
@@ -145,9 +167,3 @@ def share(value: Any) -> float | None:
     """A score of somebody else's file within 0..1; None where there is none."""
     number = math.nan if value is None else float(value)
     return None if math.isnan(number) else min(max(number, 0.0), 1.0)
-
-
-def number_in(name: str, otherwise: int) -> int:
-    """The frame number in a file's name, such as 12 in "00012.jpg"."""
-    stem = name.rsplit("/", 1)[-1].rsplit("\\", 1)[-1].partition(".")[0]
-    return int(stem) if stem.isascii() and stem.isdecimal() and len(stem) < 16 else otherwise

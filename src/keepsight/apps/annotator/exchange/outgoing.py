@@ -9,6 +9,7 @@ import numpy as np
 from PIL import ImageColor
 
 from keepsight.apps.annotator.clip import Clip
+from keepsight.apps.annotator.exchange.placing import file_stems
 from keepsight.apps.annotator.interpolation import seen
 from keepsight.apps.annotator.project import Project, Subject
 from keepsight.errors import UsageError
@@ -44,7 +45,7 @@ def write_overlay(project: Project, clip: Clip, path: Path) -> None:
 
 
 def write_davis(project: Project, clip: Clip, path: Path) -> None:
-    """A zip of DAVIS palette masks, one per frame; see `MaskWriter`.
+    """A zip of DAVIS palette masks, one per frame, named as the images are; see `MaskWriter`.
 
     Pixels hold 255 objects: where ids go beyond that, objects are numbered anew in their order.
     """
@@ -57,11 +58,12 @@ def write_davis(project: Project, clip: Clip, path: Path) -> None:
     numbers = {subject.id: subject.id for subject in subjects}
     if any(number > LARGEST_PIXEL for number in numbers):
         numbers = {subject.id: place for place, subject in enumerate(subjects, 1)}
-    with TemporaryDirectory(dir=path.parent) as folder, output_errors(path):
+    stems = file_stems(clip) or [frame_stem(frame) for frame in range(clip.frames)]
+    with output_errors(path), TemporaryDirectory(dir=path.parent) as folder:
         _write(MaskWriter(folder), _results(project, clip, numbers=numbers))
         with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as packed:  # PNGs are compressed already
-            for file in sorted(Path(folder).iterdir()):
-                packed.write(file, file.name)
+            for frame in range(clip.frames):
+                packed.write(Path(folder) / f"{frame_stem(frame)}.png", f"{stems[frame]}.png")
 
 
 def _write(writer: ResultWriter, results: Iterator[FrameResult]) -> None:

@@ -182,7 +182,7 @@ export class Api {
     /**
      * @param {import("./wire").ImportFormat} format
      * @param {Blob} file
-     * @returns {Promise<Revised & { objects: number, shapes: number }>}
+     * @returns {Promise<Revised & { objects: number, shapes: number, passed_over: number }>}
      */
     async importFile(format, file) {
         const headers = { "Content-Type": "application/octet-stream" };

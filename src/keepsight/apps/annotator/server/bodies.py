@@ -303,3 +303,4 @@ class ImportedAnswer(Changed):
 
     objects: int
     shapes: int
+    passed_over: int

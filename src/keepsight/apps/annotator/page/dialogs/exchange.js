@@ -88,12 +88,12 @@ export class ImportDialog extends Dialog {
         this.#sending = true;
         const format = /** @type {ImportFormat} */ (this.format.value);
         const sent = this.api.importFile(format, file).finally(() => (this.#sending = false));
-        const { objects, shapes } = await sent;
+        const { objects, shapes, passed_over: passed } = await sent;
         this.sync.shapes.spoil();
         this.sync.refresh();
-        this.note(
-            `Imported ${counted(objects, "object")} with ${counted(shapes, "shape")}. Ctrl+Z takes it back.`,
-        );
+        const beyond = passed ? ` ${counted(passed, "shape")} of frames that are not there passed over.` : "";
+        const brought = `${counted(objects, "object")} with ${counted(shapes, "shape")}`;
+        this.note(`Imported ${brought}.${beyond} Ctrl+Z takes it back.`);
         this.close();
     }
 }
