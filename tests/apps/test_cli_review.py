@@ -1,6 +1,8 @@
 """`keepsight review` on a toy network: what is refused, what is ranked, what is written."""
 
 import json
+import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -187,6 +189,18 @@ def test_an_earlier_ranking_is_replaced_whole(call: Call, clip: Path, tmp_path: 
     assert call(clip, *CLICK, "--json", "review.json")[0] == 0
     json.loads((tmp_path / "review.json").read_text())
     assert not list(tmp_path.glob("*.new"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are text there")
+def test_names_that_are_no_text_are_written_and_read_back(call: Call, clip: Path, tmp_path: Path) -> None:
+    odd, fish = clip.with_name(os.fsdecode(b"caf\xe9")), os.fsdecode(b"f\xe9")
+    clip.rename(odd)
+    code, out, err = call(odd, "--box", f"{X - 6},{Y - 6},{X + 6},{Y + 6},{fish}", "--json", "review.json")
+    assert code == 0, err
+    assert r"1 (f\udce9)" in out
+    written = json.loads((tmp_path / "review.json").read_text())
+    assert written["source"] == str(odd)
+    assert written["objects"][0]["name"] == fish
 
 
 def test_help_says_what_it_is_for(call: Call) -> None:

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keepsight.apps.annotator.passes import Pass, checked, passes_of, remaining
+from keepsight.apps.annotator.passes import Pass, checked, passes_of, remaining, require_whole
+from keepsight.apps.annotator.project import Run
 from keepsight.errors import UsageError
 from tests.apps.annotator.rooms import refusal, spec_of
 
@@ -67,3 +68,29 @@ def test_cut_off_anywhere_the_rest_is_what_was_not_done(frames: int, direction: 
     done = data.draw(st.integers(0, len(all_frames)))
     reached = all_frames[done - 1] if done else None
     assert walk(remaining(passes, reached)) == all_frames[done:]
+
+
+@pytest.mark.parametrize(
+    ("frame", "target", "direction", "reached", "needed"),
+    [
+        (14, 22, "forward", 16, 23),
+        (3, 12, "forward", 5, 13),
+        (14, 0, "backward", 5, 15),
+        (8, 4, "both", 11, 12),
+        (8, 4, "both", None, 9),
+    ],
+)
+def test_in_a_shorter_video_a_run_is_not_gone_on_with(
+    frame: int, target: int, direction: Any, reached: int | None, needed: int
+) -> None:
+    run = Run(1, spec_of((1,), frame, target, direction), "interrupted", reached)
+    require_whole(run, needed)
+    told = refusal(lambda: require_whole(run, needed - 1))
+    assert f"at least {needed} frames to go on with the run, but it has {needed - 1} now" in told
+
+
+@pytest.mark.parametrize("direction", ["forward", "both"])
+def test_in_a_shorter_video_no_walk_turns_round(direction: Any) -> None:
+    forward, *back = passes_of(spec_of((1,), 14, 22, direction), 10)
+    assert forward == Pass(14, 22)
+    assert back == ([Pass(14, 6)] if direction == "both" else [])

@@ -223,8 +223,10 @@ def begin(project: Project) -> int:
 
 
 def write_frame(project: Project, run: int, frame: int, points: tuple[float, ...] = (9.0,)) -> None:
+    """As a run does it: what was changed meanwhile is left alone."""
     with project.run_change(run) as write:
-        write.put_shape(Shape(1, frame, "auto", False, points))
+        if not write.overtaken(1, frame):
+            write.put_shape(Shape(1, frame, "auto", False, points))
         write.reached(run, frame)
 
 
@@ -271,11 +273,44 @@ def test_taking_a_run_back_leaves_what_was_done_meanwhile(project: Project) -> N
     assert {shape.frame: shape.points for shape in project.shapes()} == {1: (1.0,), 2: (2.0,)}
 
 
-@settings(max_examples=40, deadline=None)
-@given(st.lists(ACTIONS.filter(lambda a: a[0] not in ("undo", "redo")), max_size=12), st.data())
+def test_what_a_run_made_and_a_person_deleted_is_no_step_once_the_run_is_taken_back(project: Project) -> None:
+    add(project)
+    run = begin(project)
+    write_frame(project, run, 1)
+    with project.change("delete shape") as write:
+        write.drop_shape(1, 1)
+    project.end_run(run, "cancelled", keep=False)
+    assert project.next_names == ("new", None)
+
+
+def test_going_on_with_a_run_forgets_what_was_undone(project: Project, tmp_path: Path) -> None:
+    """Done again later, it would go back to a frame without what the run wrote there."""
+    add(project)
+    run = begin(project)
+    write_frame(project, run, 1)
+    project.close()
+    again = open_project(project.path, PRINT, tmp_path)
+    with again.change("draw") as write:
+        write.put_shape(replace(SHAPE, frame=2))
+    again.undo()
+    left = again.unfinished()
+    assert left is not None
+    again.resume_run(left, "tracking")
+    write_frame(again, run, 2)
+    again.end_run(run, "done")
+    assert again.redo() is None
+    assert [shape.frame for shape in again.shapes()] == [1, 2]
+    again.close()
+
+
+DOING = ACTIONS.filter(lambda action: action[0] not in ("undo", "redo"))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(DOING, max_size=12), st.data())
 def test_taking_a_run_back_is_as_if_it_had_never_been(actions: list[Action], data: st.DataObject) -> None:
-    """With what a person does between its frames, as long as that does not depend on what it wrote."""
-    frames = data.draw(st.lists(st.integers(4, 9), max_size=len(actions)))  # none that the actions touch
+    """With what a person does between its frames, on them and elsewhere."""
+    frames = data.draw(st.lists(st.integers(0, 5), max_size=len(actions)))
     with tempfile.TemporaryDirectory() as folder:
         with_run, without = (
             open_project(Path(folder) / name, PRINT, Path(folder)) for name in ("a.keepsight", "b.keepsight")
@@ -299,6 +334,38 @@ def test_taking_a_run_back_is_as_if_it_had_never_been(actions: list[Action], dat
         finally:
             with_run.close()
             without.close()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(DOING, max_size=12), st.data())
+def test_a_run_that_is_kept_is_undone_and_done_again(actions: list[Action], data: st.DataObject) -> None:
+    """With what a person does between its frames, and between two servers that it went on in."""
+    frames = data.draw(st.lists(st.integers(0, 5), max_size=len(actions)))
+    cut = data.draw(st.integers(0, len(actions)))
+    with tempfile.TemporaryDirectory() as folder:
+        project = open_project(Path(folder) / "a.keepsight", PRINT, Path(folder))
+        try:
+            add(project)
+            before, run = contents(project), begin(project)
+            for place, action in enumerate(actions):
+                if place == cut:
+                    project.close()
+                    project = open_project(project.path, PRINT, Path(folder))
+                    project.resume_run(project.run(run), "tracking")
+                if place < len(frames) and any(subject.id == 1 for subject in project.subjects()):
+                    write_frame(project, run, frames[place])
+                act(project, action)
+            project.end_run(run, "done")
+            states = [contents(project)]
+            while project.next_names[0] != "new":
+                project.undo()
+                states.append(contents(project))
+            assert states[-1] == before
+            for expected in states[-2::-1]:
+                project.redo()
+                assert contents(project) == expected
+        finally:
+            project.close()
 
 
 def test_a_run_cut_off_is_found_and_can_be_gone_on_with(project: Project, tmp_path: Path) -> None:

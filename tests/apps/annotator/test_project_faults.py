@@ -12,11 +12,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from keepsight.apps.annotator.errors import ProjectError, ProjectFullError, ProjectInUseError
-from keepsight.apps.annotator.project import Project, Shape, Subject, open_project
+from keepsight.apps.annotator.project import Project, RunSpec, Shape, Subject, open_project
+from keepsight.apps.annotator.project.failures import told
 from keepsight.apps.annotator.project.lock import ProjectLock
 from keepsight.apps.annotator.project.opening import saved_source
 from keepsight.apps.annotator.project.schema import FORMAT
@@ -38,6 +40,13 @@ def saved(file: Path) -> dict[str, list[tuple[object, ...]]]:
     before = contents(project)
     project.close()
     return before
+
+
+def begun(project: Project) -> int:
+    """A run that has begun."""
+    with project.begin_run(RunSpec((), 0, 5, "forward", "", "", False), "tracking") as (_, run):
+        pass
+    return run.id
 
 
 @pytest.fixture
@@ -187,6 +196,76 @@ def test_a_video_that_changed_is_told_once(file: Path) -> None:
     project = opened(file, bytes=99, frames=30)
     assert "has 6 more frames than" in project.notes[0]
     project.close()
+
+
+def test_of_what_a_project_is_of_all_is_written_or_nothing(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Cut(sqlite3.Connection):
+        """Is cut off after the first row of several."""
+
+        def executemany(self, query: str, rows: Any, /) -> sqlite3.Cursor:
+            super().execute(query, next(iter(rows)))
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        connect = sqlite3.connect
+        patch.setattr(sqlite3, "connect", lambda *a, **k: connect(*a, **k, factory=Cut))
+        with pytest.raises(KeyboardInterrupt):
+            opened(file)
+    link = sqlite3.connect(file)
+    assert link.execute("SELECT * FROM meta").fetchall() == []
+    link.close()
+    saved(file)
+
+
+@pytest.mark.parametrize("kept", ["fingerprint", "source", "revision"])
+def test_a_project_that_lacks_a_part_of_what_it_is_of_is_opened(file: Path, kept: str) -> None:
+    """Earlier versions could leave one so."""
+    saved(file)
+    link = sqlite3.connect(file)
+    link.execute("DELETE FROM meta WHERE key != ?", (kept,))
+    link.commit()
+    link.close()
+    if kept != "source":
+        with pytest.raises(ProjectError, match="which video it is of"):
+            saved_source(file)
+    project = opened(file)
+    assert (project.revision, project.size) == (int(kept == "revision"), (48, 80))
+    assert len(project.shapes()) == 1
+    project.close()
+    assert saved_source(file) == file.parent / "clip.mp4"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are text there")
+def test_a_video_whose_name_is_no_text_is_known(file: Path) -> None:
+    odd = file.parent / os.fsdecode(b"caf\xe9.mp4")
+    open_project(file, PRINT, odd).close()
+    assert saved_source(file) == odd
+    project = open_project(file, replace(PRINT, bytes=77), odd)
+    assert project.notes[0].startswith(r"caf\xe9.mp4 is another file")
+    assert r"caf\xe9" in str(told(sqlite3.OperationalError("disk I/O error"), odd))
+    project.close()
+    assert saved_source(file) == odd
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a right there")
+def test_a_link_leads_to_the_same_lock(file: Path) -> None:
+    first = opened(file)
+    run = begun(first)
+    link = file.parent / "elsewhere" / "link.keepsight"
+    link.parent.mkdir()
+    link.symlink_to(file)
+    with pytest.raises(ProjectInUseError, match="another keepsight has it open"):
+        opened(link)
+    assert first.run(run).state == "running"
+    first.close()
+    through = opened(link)
+    with pytest.raises(ProjectInUseError):
+        opened(file)
+    through.close()
+    assert sorted(path.name for path in file.parent.iterdir()) == [file.name, "elsewhere"]
+    assert list(link.parent.iterdir()) == [link]
 
 
 def test_the_video_of_a_project_is_known(file: Path) -> None:

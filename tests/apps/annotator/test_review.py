@@ -4,14 +4,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 from starlette.testclient import TestClient
 
 from keepsight.apps.annotator.project import KINDS, Shape
 from keepsight.apps.annotator.reviewing import Review, covered, observed
 from keepsight.apps.annotator.studio import Studio
+from keepsight.errors import UsageError
 from keepsight.review import Observation
 from keepsight.shapes import cvat_rle, figure_to_mask
 from keepsight.types import ObjectResult
@@ -28,7 +31,7 @@ from tests.apps.annotator.rooms import (
     wait_for,
     write_clip,
 )
-from tests.toy import centre
+from tests.toy import blob_frame, centre
 
 HIDDEN = dict.fromkeys((6, 7, 8), (1,))
 
@@ -146,25 +149,88 @@ def test_during_a_run_it_is_not_ranked_all_the_time(studio: Studio) -> None:
     assert sorted(queue.trail(number).observations) == [0, 1, 2, 3]
 
 
-@given(st.sampled_from(KINDS), st.tuples(*[st.integers(0, 40)] * 4), st.floats(0, 1))
+@given(st.sampled_from(KINDS), st.tuples(*[st.integers(0, 120)] * 4), st.floats(0, 1))
 def test_a_shape_is_observed_as_its_mask_in_the_whole_frame(
     kind: Any, corners: tuple[int, int, int, int], score: float
 ) -> None:
-    x, y, width, height = corners
+    """The frame of 100 x 100 pixels; what reaches beyond is not seen."""
+    x, y, width, height = corners[0] - 60, corners[1] - 60, corners[2], corners[3]
     box = (float(x), float(y), x + width + 1.0, y + height + 1.0)
-    mask = figure_to_mask("rectangle", box, 100, 100)
+    mask = np.zeros((100, 100), np.bool_)
+    mask[max(0, y) : max(0, y + height + 1), max(0, x) : max(0, x + width + 1)] = True
+    if not mask.any():
+        kind = "rectangle" if kind == "mask" else kind
     points: tuple[float, ...] = box
     if kind == "polygon":
         points = (box[0], box[1], box[2], box[1], box[2], box[3], box[0], box[3])
     elif kind == "mask":
         points = tuple(cvat_rle.encode(mask))
-    seen = observed(kind, Shape(1, 3, "auto", False, points, score, 1.0))
-    assert seen == Observation.of(3, ObjectResult(mask, round(score, 6), 1.0, True))
+    seen = observed(kind, Shape(1, 3, "auto", False, points, score, 1.0), 100, 100)
+    if mask.any():
+        assert seen == Observation.of(3, ObjectResult(mask, round(score, 6), 1.0, True))
+    else:
+        assert (seen.visible, seen.area, seen.box) == (False, 0, None)
 
 
-def test_what_leaves_is_observed_as_absent() -> None:
-    seen = observed("polygon", Shape(1, 3, "auto", True, (0, 0, 5, 0, 5, 5), 0.4, 0.2))
+@pytest.mark.parametrize(
+    ("outside", "points"),
+    [
+        (True, (0, 0, 5, 0, 5, 5)),
+        (False, (-20, 10, 10, -20, -20, -20)),  # passes a corner of the frame by
+        (False, (0, 0, 5, 5, 9, 9)),
+    ],
+)
+def test_what_is_not_there_is_observed_as_absent(outside: bool, points: tuple[float, ...]) -> None:
+    seen = observed("polygon", Shape(1, 3, "auto", outside, points, 0.4, 0.2), *SIZE)
     assert (seen.visible, seen.area, seen.box) == (False, 0, None)
+
+
+def test_however_far_a_shape_reaches_no_more_than_the_frame_is_painted(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    painted: list[tuple[int, int]] = []
+
+    def watched(kind: str, points: Any, height: int, width: int) -> Any:
+        painted.append((height, width))
+        return figure_to_mask(kind, points, height, width)
+
+    monkeypatch.setattr("keepsight.apps.annotator.reviewing.figure_to_mask", watched)
+    for kind, points in (("polygon", (0, 0, 2e4, 0, 2e4, 2e4, 0, 2e4)), ("rectangle", (-9e6, 5, 1e6, 1e6))):
+        subject, _ = studio.add_subject(kind)  # type: ignore[arg-type]
+        studio.draw(subject.id, 0, points)
+    assert studio.review.stretches() == []
+    assert painted == [SIZE, (SIZE[0] - 5, SIZE[1])]
+
+
+@pytest.mark.parametrize("kind", ["mask", "polygon"])
+def test_of_a_video_that_shrank_only_the_frames_that_are_there_are_looked_at(folder: Path, kind: Any) -> None:
+    for frame in range(4, 24):
+        Image.fromarray(blob_frame(frame, (1,) if frame in (7, 14) else ())).save(folder / f"{frame:05d}.png")
+    with opened_studio(folder) as studio:
+        number = clicked(studio, kind)
+        track(studio, (number,), 0, 20)
+        assert max(stretch.stop for stretch in studio.review.stretches()) > 10
+    for frame in range(10, 24):
+        (folder / f"{frame:05d}.png").unlink()
+    with opened_studio(folder, frames=10) as studio:
+        found = studio.review.stretches()
+        assert found
+        assert max(stretch.stop for stretch in found) <= 10
+        assert set(known(studio.review, number)[0]) == set(range(10))
+        assert covered(studio.project, number, 10) == set(range(1, 10))
+        (event,) = both_ways(studio, number)
+        assert (event["state"], event["error"]) == ("done", None)
+        assert max(agreed(studio, number)) < 10
+
+
+def test_an_object_that_is_only_on_frames_that_are_gone_cannot_be_tracked_back(folder: Path) -> None:
+    with opened_studio(folder) as studio:
+        number = clicked(studio, frame=14)
+        track(studio, (number,), 14, 20)
+    with opened_studio(folder, frames=10) as studio:
+        with pytest.raises(UsageError, match="tracked frames, but it has none"):
+            studio.comparing.begin(number, "sam2")
+        assert studio.review.stretches() == []
 
 
 def agreed(studio: Studio, number: int) -> dict[int, float]:

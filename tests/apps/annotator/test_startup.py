@@ -1,9 +1,11 @@
 """`keepsight annotate` from its command line: what it refuses, how it starts and how it ends."""
 
+import os
 import shutil
 import signal
 import sqlite3
 import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +26,9 @@ from tests.apps.annotator.rooms import contents, write_clip
 from tests.apps.annotator.servers import clip_at, command, running, wait_for
 
 pytestmark = pytest.mark.slow
+linux = pytest.mark.skipif(
+    sys.platform != "linux", reason="names of files are text there, and links are rare"
+)
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +86,70 @@ def test_a_folder_of_images(tmp_path: Path) -> None:
         assert server.project()["source"]["frames"] == 5
         assert server.stop() == 0
     assert (tmp_path / "images.keepsight").exists()
+
+
+@linux
+def test_a_name_that_is_no_text(clip: Path) -> None:
+    odd = clip.rename(clip.with_name(os.fsdecode(b"caf\xe9.mp4")))
+    for arguments in ((odd,), ("--project", f"{odd}.keepsight")):
+        with running(*arguments) as server:
+            assert server.said.startswith(r"caf\xe9.mp4 is at ")
+            assert r"caf\xe9.mp4.keepsight. Ctrl-C stops." in server.said
+            assert server.project()["source"]["name"] == r"caf\xe9.mp4"
+            assert server.stop() == 0
+    assert {path.name for path in clip.parent.iterdir()} == {odd.name, f"{odd.name}.keepsight"}
+    odd.write_bytes(odd.read_bytes() + b"x")
+    with running(odd) as server:
+        assert server.project()["notes"][0].startswith(r"caf\xe9.mp4 is another file than")
+        assert server.stop() == 0
+
+
+def twins(folder: Path) -> Path:
+    """Frames as PNG, and some of them as JPEG too."""
+    write_clip(folder, 5)
+    for number in range(3):
+        shutil.copy(folder / "00000.png", folder / f"{number:05d}.jpg")
+    return folder
+
+
+def test_the_glob_that_is_recommended_for_twins_is_taken(tmp_path: Path) -> None:
+    folder = twins(tmp_path / "here" / "twins [1]")
+    with pytest.raises(SourceError, match="with a glob, such as ") as told:
+        start(options(folder))
+    pattern = str(told.value).partition("such as ")[2].rstrip(".").replace(".jpg", ".png")
+    assert pattern == str(folder / "*.png")
+    project = folder.with_name("twins [1].keepsight")
+    for arguments in ((pattern,), ("--project", project)):
+        with running(*arguments) as server:
+            assert server.said.startswith("twins [1]/*.png is at ")
+            source = server.project()["source"]
+            assert (source["name"], source["frames"]) == ("twins [1]", 5)
+            assert source["fingerprint"].endswith(f"-{sum(f.stat().st_size for f in folder.glob('*.png'))}")
+            assert server.client.get("/api/frames/4.jpg").status_code == 200
+            assert server.stop() == 0
+    assert sorted(path.name for path in folder.parent.iterdir()) == ["twins [1]", "twins [1].keepsight"]
+
+
+def test_a_glob_that_names_nothing_or_leads_elsewhere_is_told(tmp_path: Path) -> None:
+    folder = twins(tmp_path / "twins")
+    for pattern in ("*.bmp", "**x/*.png", "gone*/a/*.png"):
+        with pytest.raises(SourceError, match="glob"):
+            start(options(folder / pattern))
+    (folder / "00009.png").symlink_to(shutil.copy(folder / "00000.png", tmp_path / "other.png"))
+    with pytest.raises(ForbiddenError, match=r"00009\.png leads to"):
+        start(options(folder / "*.png", allow=[folder], project=folder / "a.keepsight"))
+    assert not list(tmp_path.glob("**/*.keepsight*"))
+
+
+@linux
+def test_a_link_to_a_project_that_is_open_is_refused(clip: Path) -> None:
+    with running(clip) as server:
+        link = clip.with_name("link.keepsight")
+        link.symlink_to(f"{clip.name}.keepsight")
+        code, said = refused(clip, "--project", link, "--port", 0)
+        assert code == 1
+        assert f"another keepsight has it open at {server.address}" in said
+        server.stop()
 
 
 def test_two_servers_on_one_project_are_refused_by_name(clip: Path) -> None:

@@ -62,7 +62,9 @@ class Comparing:
             ModelNotReadyError: the model is not there.
         """
         subject = self._project.subject(number)
-        tracked = [mark[1] for mark in self._project.marks() if mark[0] == number and mark[2] == "auto"]
+        marks = self._project.marks()
+        tracked = [mark[1] for mark in marks if mark[0] == number and mark[2] == "auto"]
+        tracked = [frame for frame in tracked if frame < self._clip.frames]
         if not tracked:
             raise UsageError(
                 f"Expected {subject.name} to have tracked frames, but it has none. Track it first."

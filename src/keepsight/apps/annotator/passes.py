@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
-from keepsight.apps.annotator.project import RunSpec
+from keepsight.apps.annotator.errors import BusyError
+from keepsight.apps.annotator.project import Run, RunSpec
 from keepsight.errors import UsageError
 
-__all__ = ["Pass", "checked", "passes_of", "remaining"]
+__all__ = ["Pass", "checked", "passes_of", "remaining", "require_whole"]
 
 
 @dataclass(frozen=True)
@@ -48,15 +49,31 @@ def checked(spec: RunSpec, frames: int) -> RunSpec:
     return spec
 
 
+def require_whole(run: Run, frames: int) -> None:
+    """Refuses to go on with a run in a video that has become shorter than the run is long.
+
+    Raises:
+        BusyError: a video of so many frames lacks one that the run began at, has reached or goes to.
+    """
+    last = max(run.spec.frame, run.spec.target, run.reached or 0)
+    if last >= frames:
+        raise BusyError(
+            f"Expected a video of at least {last + 1} frames to go on with the run, but it has {frames} now. "
+            f"Put the whole video back first, or leave the run as it is."
+        )
+
+
 def passes_of(spec: RunSpec, frames: int) -> list[Pass]:
     """The walks of a run, first forward, then back.
 
-    In both directions it goes as far each way as the target lies from the start, within the video.
+    In both directions it goes as far each way as the target lies from the start, within the video. That may
+    have become shorter since: where the run began and where it was to go there were frames then.
     """
     reach = abs(spec.target - spec.frame)
+    end = max(frames - 1, spec.frame, spec.target)
     passes = []
     if spec.direction in ("forward", "both"):
-        passes.append(Pass(spec.frame, min(spec.frame + reach, frames - 1)))
+        passes.append(Pass(spec.frame, min(spec.frame + reach, end)))
     if spec.direction in ("backward", "both"):
         passes.append(Pass(spec.frame, max(spec.frame - reach, 0)))
     return [each for each in passes if each.frames]

@@ -14,6 +14,7 @@ import numpy as np
 
 from keepsight.apps.annotator.passes import passes_of, remaining
 from keepsight.apps.annotator.project import Kind, Project, Run, Shape, Subject
+from keepsight.errors import PromptError
 from keepsight.shapes import figure_to_mask
 from keepsight.types import BoolArray, ObjectResult
 
@@ -35,6 +36,7 @@ class Review:
 
     def __init__(self, project: Project, frames: int) -> None:
         self._project, self._frames = project, frames
+        self._size = project.size
         self._busy = threading.Lock()
         self._queue: ReviewQueue | None = None
         self._known: dict[int, _Known] = {}
@@ -85,7 +87,7 @@ class Review:
                 self._add_all(queue, subject)
             else:
                 known.frames |= there | tracked
-                for frame in sorted(frame for n, frame in stale if n == number):
+                for frame in sorted(f for n, f in stale if n == number and f < self._frames):
                     shape = self._project.shape(number, frame)
                     if shape is None:
                         queue.uncorrected(number, frame)
@@ -102,11 +104,12 @@ class Review:
     def _stored(self) -> dict[int, set[int]]:
         stored: dict[int, set[int]] = {}
         for number, frame, *_ in self._project.marks():
-            stored.setdefault(number, set()).add(frame)
+            if frame < self._frames:
+                stored.setdefault(number, set()).add(frame)
         return stored
 
     def _add_all(self, queue: "ReviewQueue", subject: Subject) -> None:
-        shapes = self._project.shapes(number=subject.id)
+        shapes = self._project.shapes(0, self._frames, subject.id)
         for shape in shapes:
             self._add(queue, subject, shape)
         prints = {shape.frame: print_of(shape) for shape in shapes}
@@ -114,7 +117,7 @@ class Review:
         queue.compared(subject.id, {f: value for f, value, of in agreed if prints.get(f) == of})
 
     def _add(self, queue: "ReviewQueue", subject: Subject, shape: Shape) -> None:
-        queue.add(subject.id, observed(subject.kind, shape))
+        queue.add(subject.id, observed(subject.kind, shape, *self._size))
         if shape.hand_made:
             queue.corrected(subject.id, shape.frame)
         else:
@@ -140,7 +143,7 @@ class _Known:
 
 
 def covered(project: Project, number: int, frames: int) -> set[int]:
-    """The frames through which an object was tracked, whether it was found there or not."""
+    """The frames of the video through which an object was tracked, whether it was found there or not."""
     return {
         frame
         for run in project.live_runs()
@@ -157,19 +160,26 @@ def _frames_of(run: Run, frames: int) -> set[int]:
         return set(range(min(each.origin, each.last), max(each.origin, each.last) + 1)) - {each.origin}
 
     done = set().union(*(walked(each) for each in passes))
-    return done - set().union(*(walked(each) for each in left))
+    return (done - set().union(*(walked(each) for each in left))) & set(range(frames))
 
 
-def observed(kind: Kind, shape: Shape) -> "Observation":
+def observed(kind: Kind, shape: Shape, height: int, width: int) -> "Observation":
     """A stored shape as the queue takes it.
 
     Only the part of the frame that it fills is painted.
+
+    Args:
+        kind: the shape's.
+        shape: what is stored.
+        height: of the frame in pixels; what reaches beyond is not seen.
+        width: of the frame in pixels.
     """
     from keepsight.review import Observation
 
-    if shape.outside or not shape.points:
+    cut = None if shape.outside or not shape.points else _cut(kind, shape.points, height, width)
+    if cut is None:
         return _absent(shape.frame)
-    mask, left, top = _cut(kind, shape.points)
+    mask, left, top = cut
     score, presence = (1.0 if value is None else value for value in (shape.score, shape.presence))
     found = Observation.of(shape.frame, ObjectResult(mask, score, presence, bool(mask.any())))
     if found.box is None:
@@ -178,18 +188,23 @@ def observed(kind: Kind, shape: Shape) -> "Observation":
     return replace(found, box=(x1 + left, y1 + top, x2 + left, y2 + top))
 
 
-def _cut(kind: Kind, points: tuple[float, ...]) -> tuple[BoolArray, int, int]:
-    """A shape's pixels within its own box, and where that box begins."""
+def _cut(kind: Kind, points: tuple[float, ...], height: int, width: int) -> tuple[BoolArray, int, int] | None:
+    """A shape's pixels within its own box in the frame, and where that begins; None if it has none there."""
     if kind == "mask":
         *runs, left, top, right, bottom = (int(number) for number in points)
-        width, height = right - left + 1, bottom - top + 1
-        moved: tuple[float, ...] = (*runs, 0, 0, width - 1, height - 1)
+        right, bottom = right + 1, bottom + 1
+        moved: tuple[float, ...] = (*runs, 0, 0, right - left - 1, bottom - top - 1)
     else:
         x, y = np.asarray(points[::2]), np.asarray(points[1::2])
-        left, top = int(np.floor(x.min())), int(np.floor(y.min()))
-        width, height = int(np.ceil(x.max())) - left + 1, int(np.ceil(y.max())) - top + 1
+        left, top = max(0, int(np.floor(x.min()))), max(0, int(np.floor(y.min())))
+        right, bottom = min(width, int(np.ceil(x.max())) + 1), min(height, int(np.ceil(y.max())) + 1)
         moved = tuple(np.stack([x - left, y - top], axis=1).ravel().tolist())
-    return figure_to_mask(kind, moved, height, width), left, top
+    if left >= right or top >= bottom:
+        return None
+    try:
+        return figure_to_mask(kind, moved, bottom - top, right - left), left, top
+    except PromptError:  # It passes the frame by, or has no inside, as between two keyframes it may.
+        return None
 
 
 def _absent(frame: int) -> "Observation":

@@ -159,8 +159,10 @@ class Running:
                 if number not in there_still:
                     continue
                 there = self.project.shape(number, result.index)
-                if there is not None and there.hand_made:
-                    last[number] = there.points
+                if writer.overtaken(number, result.index) or (there is not None and there.hand_made):
+                    # What a person did goes before, deleting too.
+                    if there is not None:
+                        last[number] = there.points
                 elif answer is not None:
                     writer.put_shape(answer)
                     shapes.append(answer)

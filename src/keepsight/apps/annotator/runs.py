@@ -7,7 +7,7 @@ from typing import Any
 
 from keepsight.apps.annotator.errors import BusyError, NoSuchError
 from keepsight.apps.annotator.interpolation import seen
-from keepsight.apps.annotator.passes import checked
+from keepsight.apps.annotator.passes import checked, require_whole
 from keepsight.apps.annotator.project import Change, Project, Run, RunSpec, Subject
 from keepsight.apps.annotator.run import Running, Written
 from keepsight.apps.annotator.worker import Job, JobEnd, Worker
@@ -99,11 +99,12 @@ class Runs:
 
         Raises:
             NoSuchError: there is none.
-            BusyError: a run is going on.
+            BusyError: a run is going on, or the video lacks frames that this one needs; it stays unfinished.
         """
         with self._changing:
             self._worker.require_free()
             left = self._left()
+            require_whole(left, self._frames)
             self._worker.require_ready(left.spec.model)
             run = self._project.resume_run(left, NAME)
             known = {subject.id for subject in self._project.subjects()}

@@ -1,5 +1,6 @@
 """From what was told on the command line to a running server."""
 
+import glob
 import os
 import secrets
 import sys
@@ -7,6 +8,7 @@ import threading
 import webbrowser
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,10 +20,12 @@ from keepsight.apps.annotator.allowed import AllowedFolders
 from keepsight.apps.annotator.clip import Clip
 from keepsight.apps.annotator.names import MODELS, known_policy
 from keepsight.apps.annotator.options import AnnotateOptions
+from keepsight.apps.annotator.project.failures import shown
 from keepsight.apps.annotator.project.opening import open_project, saved_source
 from keepsight.apps.annotator.project.values import Fingerprint
 from keepsight.errors import SourceError, UsageError
-from keepsight.video import FrameSource, open_source
+from keepsight.video import FrameSource, SourceInfo, open_source
+from keepsight.video.images import is_image
 
 if TYPE_CHECKING:
     from keepsight.nn.io import VideoNetwork
@@ -52,14 +56,15 @@ def start(options: AnnotateOptions) -> None:
     known_policy(options.policy)
     place, file = _places(options)
     with ExitStack() as opened:
-        source = opened.enter_context(open_source(str(place)))
+        open_again = partial(open_source, _address_of(place))
+        source = opened.enter_context(open_again())
         fingerprint = _fingerprint(source, place)
         listening = opened.enter_context(bound(options.host, options.port))
         token = options.token or (None if options.host in LOCAL else secrets.token_urlsafe(24))
         door = Door(options.host, listening.getsockname()[1], token)
         project = open_project(file, fingerprint, place, door.address.partition("?")[0])
         opened.callback(project.close)
-        clip = Clip(source.info, fingerprint.frames, partial(open_source, str(place)))
+        clip = Clip(_info(source, place), fingerprint.frames, open_again)
         studio = Studio(project, clip, _loader(options), model=options.model, policy=options.policy)
         opened.callback(studio.close)
         shelf = FrameShelf(source, fingerprint.frames)
@@ -108,15 +113,54 @@ def _places(options: AnnotateOptions) -> tuple[Path, Path]:
         )
     if options.source is not None:
         place = Path(options.source).expanduser().absolute()
-        file = options.project or place.with_name(place.name + SUFFIX)
+        whole = _folder(place)[0]
+        file = options.project or whole.parent / f"{whole.name or 'images'}{SUFFIX}"
     else:
         file = options.project or Path()
         place = saved_source(file)
     file = file.expanduser().absolute()
-    allowed = AllowedFolders(options.allow or [place.parent, file.parent])
-    allowed.check(place)
-    allowed.check(file)
+    whole, pattern = _folder(place)
+    allowed = AllowedFolders(options.allow or [whole if pattern else whole.parent, file.parent])
+    for path in (whole, file, *(_files(place) if pattern else ())):
+        allowed.check(path)
     return place, file
+
+
+def _folder(place: Path) -> tuple[Path, str]:
+    """The folder that a glob of images begins in, and the rest of it; of anything else itself and nothing."""
+    if place.exists() or not any(sign in str(place) for sign in "*?["):
+        return place, ""
+    folder = next(folder for folder in place.parents if folder.is_dir())
+    return folder, str(place.relative_to(folder))
+
+
+def _address_of(place: Path) -> str:
+    """What the video is opened by; signs in the names of folders that are there stand for themselves."""
+    folder, pattern = _folder(place)
+    return str(Path(glob.escape(str(folder)), pattern)) if pattern else str(place)
+
+
+def _files(place: Path) -> list[Path]:
+    """The files that a video consists of."""
+    folder, pattern = _folder(place)
+    if not pattern:
+        return [place] if place.is_file() else [path for path in place.iterdir() if path.is_file()]
+    try:
+        named = [path for path in folder.glob(pattern) if is_image(path) and not path.name.startswith(".")]
+        return [path for path in named if path.is_file()]
+    except (ValueError, OSError):
+        return []  # Opening it says what is wrong with it.
+
+
+def _info(source: FrameSource, place: Path) -> SourceInfo:
+    """What is known of the video, its names such as can be printed and sent."""
+    folder, pattern = _folder(place)
+    names = source.info.file_names
+    return replace(
+        source.info,
+        name=shown(folder.name if pattern else source.info.name),
+        file_names=None if names is None else tuple(shown(name) for name in names),
+    )
 
 
 def _fingerprint(source: FrameSource, place: Path) -> Fingerprint:
@@ -124,14 +168,14 @@ def _fingerprint(source: FrameSource, place: Path) -> Fingerprint:
         raise SourceError(
             f"Expected a video file or a folder of images, but {source.info.name} is live. Record it first."
         )
-    files = [place] if place.is_file() else [path for path in place.iterdir() if path.is_file()]
-    size = sum(path.stat().st_size for path in files)
+    size = sum(path.stat().st_size for path in _files(place))
     return Fingerprint(source.count(), source.info.width, source.info.height, size)
 
 
 def _announce(address: str, place: Path, file: Path, notes: tuple[str, ...]) -> None:
     say = Console(soft_wrap=True, highlight=False, markup=False).print
-    say(f"{place.name} is at {address}")
-    say(f"Everything is saved in {file}. Ctrl-C stops.")
+    folder, pattern = _folder(place)
+    say(f"{shown(Path(folder.name, pattern))} is at {address}")
+    say(f"Everything is saved in {shown(file)}. Ctrl-C stops.")
     for note in notes:
         say(f"Note: {note}")

@@ -1,5 +1,6 @@
 """What SQLite and the system say of a project file, as sentences."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,7 +8,12 @@ from pathlib import Path
 
 from keepsight.apps.annotator.errors import ProjectError, ProjectFullError
 
-__all__ = ["telling", "told"]
+__all__ = ["shown", "telling", "told"]
+
+
+def shown(path: str | Path) -> str:
+    """A path as it can be printed and sent: bytes of it that are no text are written out."""
+    return os.fsencode(path).decode(errors="backslashreplace")
 
 
 @contextmanager
@@ -26,24 +32,24 @@ def telling(path: Path) -> Iterator[None]:
 
 def told(error: sqlite3.Error, path: Path) -> ProjectError:
     """What SQLite says of a project file, as a sentence."""
-    reason = str(error)
+    reason, where = str(error), shown(path)
     if "full" in reason:
         return ProjectFullError(
-            f"There is no room on the disk for {path}. This change was not saved; everything before it is. "
+            f"There is no room on the disk for {where}. This change was not saved; everything before it is. "
             f"Free some space and do it again."
         )
     if "readonly" in reason or "read-only" in reason or "unable to open" in reason:
         return ProjectError(
-            f"Expected to write the project {path}, but it, or its folder, can only be read. Say where the "
+            f"Expected to write the project {where}, but it, or its folder, can only be read. Say where the "
             f"project may be with --project."
         )
     if "locked" in reason or "busy" in reason:
-        return ProjectError(f"Another program keeps {path} locked. Close it, and do this again.")
+        return ProjectError(f"Another program keeps {where} locked. Close it, and do this again.")
     if "disk I/O error" in reason:
         return ProjectError(
-            f"The disk failed while {path} was read or written. This change was not saved; everything before "
-            f"it is. Check the disk and do it again."
+            f"The disk failed while {where} was read or written. This change was not saved; everything "
+            f"before it is. Check the disk and do it again."
         )
     return ProjectError(
-        f"The project {path} is damaged ({reason}). Go back to a copy of it, or move it away to begin anew."
+        f"The project {where} is damaged ({reason}). Go back to a copy of it, or move it away to begin anew."
     )

@@ -11,7 +11,20 @@ from typing import Any, NamedTuple
 
 from keepsight.apps.annotator.project.schema import KEYS, TABLES
 
-__all__ = ["DEPTH", "Touched", "begin", "end", "next_names", "redo", "rejoin", "take_back", "touched", "undo"]
+__all__ = [
+    "DEPTH",
+    "Touched",
+    "begin",
+    "end",
+    "forget_undone",
+    "next_names",
+    "overtaken",
+    "redo",
+    "rejoin",
+    "take_back",
+    "touched",
+    "undo",
+]
 
 DEPTH = 1000  # steps kept
 
@@ -25,10 +38,15 @@ class Touched(NamedTuple):
 
 def begin(link: sqlite3.Connection, name: str) -> int:
     """A new step; what is changed from now on belongs to it. Steps undone are forgotten."""
-    link.execute("DELETE FROM steps WHERE undone = 1")
+    forget_undone(link)
     step = link.execute("INSERT INTO steps (name) VALUES (?)", (name,)).lastrowid or 0
     link.execute("UPDATE recording SET step = ?", (step,))
     return step
+
+
+def forget_undone(link: sqlite3.Connection) -> None:
+    """Forgets the steps undone: something else happens in their place."""
+    link.execute("DELETE FROM steps WHERE undone = 1")
 
 
 def rejoin(link: sqlite3.Connection, step: int) -> bool:
@@ -46,7 +64,12 @@ def end(link: sqlite3.Connection, step: int, *, keep: bool = False) -> Touched:
     changed = touched(link, step)
     if not changed.objects and not changed.shapes and not keep:
         link.execute("DELETE FROM steps WHERE id = ?", (step,))
-    link.execute("DELETE FROM steps WHERE id <= ?", (step - DEPTH,))
+    # A run that is going on still writes into its step, and what came after it can only be undone first.
+    link.execute(
+        "DELETE FROM steps WHERE id <= ? AND NOT EXISTS "
+        "(SELECT 1 FROM runs WHERE state = 'running' AND json_extract(spec, '$.step') <= steps.id)",
+        (step - DEPTH,),
+    )
     return changed
 
 
@@ -55,6 +78,20 @@ def touched(link: sqlite3.Connection, step: int) -> Touched:
     rows = link.execute('SELECT "table", key FROM changes WHERE step = ?', (step,)).fetchall()
     frames = {tuple(int(part) for part in key.split(":")) for table, key in rows if table != "objects"}
     return Touched(any(table == "objects" for table, _ in rows), tuple(sorted((a, b) for a, b in frames)))
+
+
+def overtaken(link: sqlite3.Connection, step: int, table: str, key: str) -> bool:
+    """Whether a later step changed a row.
+
+    Written by the earlier one now, it would be neither what the later one left nor what that goes back to.
+    """
+    # The steps come first: they are few, and what each changed of one row is looked up.
+    found = link.execute(
+        "SELECT 1 FROM steps CROSS JOIN changes ON changes.step = steps.id "
+        'WHERE steps.id > ? AND "table" = ? AND key = ? LIMIT 1',
+        (step, table, key),
+    ).fetchone()
+    return found is not None
 
 
 def next_names(link: sqlite3.Connection) -> tuple[str | None, str | None]:
@@ -98,10 +135,10 @@ def take_back(link: sqlite3.Connection, step: int) -> Touched:
     """Makes a step as if it had never been, even where others came after it: what they changed stays.
 
     A row that a later step changed again is left as it is; what that step goes back to becomes what was
-    there before this one.
+    there before this one. A later step that only removed what this one had made has nothing left to do.
     """
     changed = touched(link, step)
-    rows = []
+    rows, overtaking = [], set()
     for table, key, before in link.execute(
         'SELECT "table", key, before FROM changes WHERE step = ?', (step,)
     ).fetchall():
@@ -111,13 +148,34 @@ def take_back(link: sqlite3.Connection, step: int) -> Touched:
         if later is None:
             rows.append((table, key, before))
         else:
-            link.execute(
-                'UPDATE changes SET before = ? WHERE step = ? AND "table" = ? AND key = ?',
-                (before, later, table, key),
-            )
+            overtaking.add(later)
+            _base_on(link, later, table, key, before)
     _put_back(link, rows)
     link.execute("DELETE FROM steps WHERE id = ?", (step,))
+    for later in overtaking:
+        link.execute(
+            "DELETE FROM steps WHERE id = ? AND NOT EXISTS (SELECT 1 FROM changes WHERE step = steps.id)",
+            (later,),
+        )
     return changed
+
+
+def _base_on(link: sqlite3.Connection, step: int, table: str, key: str, before: str | None) -> None:
+    """Says what a step goes back to on a row; a row that was not there and is not after it is none of its."""
+    where = 'step = ? AND "table" = ? AND key = ?'
+    if before is None and _after(link, step, table, key) is None:
+        link.execute(f"DELETE FROM changes WHERE {where}", (step, table, key))
+    else:
+        link.execute(f"UPDATE changes SET before = ? WHERE {where}", (before, step, table, key))
+
+
+def _after(link: sqlite3.Connection, step: int, table: str, key: str) -> str | None:
+    """What a row was after a step: what the next one goes back to, or what it is now."""
+    found = link.execute(
+        'SELECT before FROM changes WHERE step > ? AND "table" = ? AND key = ? ORDER BY step LIMIT 1',
+        (step, table, key),
+    ).fetchone()
+    return _row(link, table, key) if found is None else found[0]
 
 
 def _put_back(link: sqlite3.Connection, rows: Iterable[tuple[str, str, str | None]]) -> None:

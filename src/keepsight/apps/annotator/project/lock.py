@@ -28,7 +28,9 @@ class ProjectLock:
     """
 
     def __init__(self, project: Path) -> None:
-        self._path = project.with_name(project.name + ".lock")
+        # Beside the file itself, whatever links lead to it: all who open it meet here.
+        real = Path(os.path.realpath(project))
+        self._path = real.with_name(real.name + ".lock")
         for _ in range(_TRIES):
             file = self._opened()
             if not _locked(file):

@@ -1,12 +1,15 @@
 """Opening a project, or creating it; and everything that may be in the way, as sentences."""
 
 import json
+import os
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
 from keepsight.apps.annotator.errors import ProjectError
-from keepsight.apps.annotator.project.failures import telling
+from keepsight.apps.annotator.project.failures import shown, telling
 from keepsight.apps.annotator.project.lock import ProjectLock
 from keepsight.apps.annotator.project.project import Project
 from keepsight.apps.annotator.project.schema import APPLICATION_ID, FORMAT, SCHEMA
@@ -72,7 +75,11 @@ def saved_source(path: Path) -> Path:
             found = link.execute("SELECT value FROM meta WHERE key = 'source'").fetchone()
         finally:
             link.close()
-    return Path(found[0])
+    if found is None:
+        raise ProjectError(
+            f"Expected the project {path} to say which video it is of, but it does not. Name it as well."
+        )
+    return Path(os.fsdecode(found[0]))
 
 
 def _connected(path: Path) -> sqlite3.Connection:
@@ -125,9 +132,10 @@ def _matched(link: sqlite3.Connection, path: Path, fingerprint: Fingerprint, sou
     """Compares the video with the one that the project was made of; what there is to say about it."""
     meta = dict(link.execute("SELECT key, value FROM meta").fetchall())
     now = json.dumps(asdict(fingerprint))
+    rows = [("fingerprint", now), ("source", _kept(source)), ("revision", "0")]
+    with _at_once(link):
+        link.executemany("INSERT OR IGNORE INTO meta VALUES (?, ?)", rows)
     if "fingerprint" not in meta:
-        rows = [("fingerprint", now), ("source", str(source)), ("revision", "0")]
-        link.executemany("INSERT INTO meta VALUES (?, ?)", rows)
         return ()
     before = Fingerprint(**json.loads(meta["fingerprint"]))
     if (before.width, before.height) != (fingerprint.width, fingerprint.height):
@@ -140,15 +148,36 @@ def _matched(link: sqlite3.Connection, path: Path, fingerprint: Fingerprint, sou
     if fingerprint.frames < before.frames:
         # The old number stays on record, so the note is there until the video is whole again.
         return (
-            f"{source.name} had {before.frames} frames when this project was saved, and now has "
+            f"{shown(source.name)} had {before.frames} frames when this project was saved, and now has "
             f"{fingerprint.frames}. What was annotated on the missing frames is kept, and is there again "
             f"when the video is.",
         )
     if fingerprint != before:
         more = fingerprint.frames - before.frames
         what = f"has {more} more frames than" if more else "is another file than"
-        notes = (f"{source.name} {what} when this project was saved. Check that shapes still fit.",)
-    link.executemany(
-        "UPDATE meta SET value = ? WHERE key = ?", [(now, "fingerprint"), (str(source), "source")]
-    )
+        notes = (f"{shown(source.name)} {what} when this project was saved. Check that shapes still fit.",)
+    with _at_once(link):
+        link.executemany("UPDATE meta SET value = ? WHERE key = ?", [(value, key) for key, value in rows[:2]])
     return notes
+
+
+@contextmanager
+def _at_once(link: sqlite3.Connection) -> Iterator[None]:
+    """All that is written in the block, or, when it is cut off, nothing."""
+    link.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        link.execute("COMMIT")
+    except BaseException:
+        if link.in_transaction:
+            link.execute("ROLLBACK")
+        raise
+
+
+def _kept(source: Path) -> str | bytes:
+    """A path as the project keeps it: as text, or as its bytes where they are no text."""
+    try:
+        str(source).encode()
+    except UnicodeEncodeError:
+        return os.fsencode(source)
+    return str(source)

@@ -100,6 +100,12 @@ class Project:
         return int(self._one("SELECT value FROM meta WHERE key = 'revision'")[0])
 
     @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the video's frames in pixels."""
+        known = json.loads(self._one("SELECT value FROM meta WHERE key = 'fingerprint'")[0])
+        return known["height"], known["width"]
+
+    @property
     def next_names(self) -> tuple[str | None, str | None]:
         """What undo would take back, and what redo would do again."""
         with self._reading():
@@ -212,9 +218,13 @@ class Project:
             writer.done = Change(self._revised(), step, name, *touched)
 
     def resume_run(self, run: Run, name: str) -> Run:
-        """A run goes on; if its step was undone or forgotten meanwhile, with a new one."""
+        """A run goes on; if its step was undone or forgotten meanwhile, with a new one.
+
+        What was undone since cannot be done again: the run writes where that would be.
+        """
         with self._transaction():
-            step = self._one("SELECT id FROM steps WHERE id = ? AND undone = 0", run.spec.step)
+            history.forget_undone(self._link)
+            step = self._one("SELECT id FROM steps WHERE id = ?", run.spec.step)
             spec = run.spec
             if step is None:
                 spec = replace(spec, step=history.begin(self._link, name))
@@ -349,6 +359,10 @@ class Writer:
         """Forgets what was said of an object on a frame."""
         self.places.add((number, frame))
         self._link.execute("DELETE FROM prompts WHERE object = ? AND frame = ?", (number, frame))
+
+    def overtaken(self, number: int, frame: int) -> bool:
+        """Whether a later step changed the shape of an object on a frame: it is left alone then."""
+        return history.overtaken(self._link, self.step, "shapes", f"{number}:{frame}")
 
     def reached(self, run: int, frame: int) -> None:
         """Writes down how far a run got."""

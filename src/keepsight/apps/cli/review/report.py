@@ -28,7 +28,7 @@ def ranking_table(job: ReviewJob, stretches: "Sequence[Stretch]") -> Table:
         last = stretch.stop - 1
         frames = str(stretch.start) if last == stretch.start else f"{stretch.start} to {last}"
         name = job.plan.names.get(stretch.object_id)
-        who = f"{stretch.object_id} ({name})" if name else str(stretch.object_id)
+        who = f"{stretch.object_id} ({_printed(name)})" if name else str(stretch.object_id)
         why = ", ".join(stretch.reasons)
         table.add_row(str(place), who, frames, str(stretch.frame), f"{stretch.risk:.2f}", why)
     return table
@@ -86,7 +86,14 @@ def write_ranking(path: Path, job: ReviewJob, reviewed: Reviewed) -> None:
         ],
     }
     with output_errors(path), new_file(path) as file:
-        file.write(f"{json.dumps(document, indent=2, ensure_ascii=False)}\n".encode())
+        # A file's name may hold bytes that are no text; JSON's escape for them reads back the same.
+        text = json.dumps(document, indent=2, ensure_ascii=False)
+        file.write(f"{text}\n".encode(errors="backslashreplace"))
+
+
+def _printed(name: str) -> str:
+    """A name as it can be printed; one from the command line may hold bytes that are no text."""
+    return name.encode(errors="backslashreplace").decode()
 
 
 def _entry(job: ReviewJob, stretch: "Stretch") -> dict[str, Any]:
