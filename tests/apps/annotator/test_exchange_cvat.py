@@ -1,6 +1,8 @@
 """CVAT's XML out, and in again; what CVAT itself would make of it."""
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +11,15 @@ from starlette.testclient import TestClient
 from keepsight.apps.annotator.studio import Studio
 from keepsight.shapes import cvat_rle, figure_to_mask
 from tests.apps.annotator.desks import client_of, error_of
-from tests.apps.annotator.rooms import FRAMES, SIZE, clicked, square, track
+from tests.apps.annotator.rooms import (
+    FRAMES,
+    SIZE,
+    clicked,
+    opened_studio,
+    square,
+    track,
+    write_clip,
+)
 from tests.apps.annotator.test_exchange import exported, imported, truths
 from tests.apps.cvat.job import plain
 
@@ -209,3 +219,16 @@ def test_what_is_wrong_is_said_and_nothing_comes_in(
 ) -> None:
     assert says in error_of(imported(client, "cvat", content.encode()), 400)
     assert studio.project.subjects() == []
+
+
+def test_of_a_video_that_has_become_shorter_only_its_frames_go_out(tmp_path: Path) -> None:
+    folder = write_clip(tmp_path / "clip")
+    with opened_studio(folder) as studio:
+        rectangle, _ = studio.add_subject("rectangle", name="box")
+        for frame in (0, 8, 20):
+            studio.draw(rectangle.id, frame, (3, 4, 20, 22))
+    for path in sorted(folder.iterdir())[10:]:
+        path.unlink()
+    with opened_studio(folder, 10) as studio, client_of(studio) as client:
+        content = exported(client, "cvat").decode()
+    assert re.findall(r' frame="(\d+)"', content) == ["0", "8"]

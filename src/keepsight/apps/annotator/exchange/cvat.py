@@ -51,7 +51,7 @@ def write(project: Project, clip: Clip, path: Path) -> None:
     ElementTree.SubElement(root, "version").text = "1.1"
     root.append(_meta(project, clip))
     for subject in project.subjects():
-        shapes = project.shapes(number=subject.id)
+        shapes = project.shapes(0, clip.frames, subject.id)  # the video may have become shorter
         if subject.tracked and subject.kind != "mask":
             _add_track(root, subject, shapes, grouped=False)
             continue
