@@ -146,12 +146,6 @@ def moving_texture(
     return frames
 
 
-def without_disc(frame: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """An early frame of a `moving_texture` with its right half on the left as well, where the disc was."""
-    half = frame.shape[1] // 2
-    return np.concatenate((frame[:, -half:], frame[:, -half:]), axis=1)
-
-
 def write_jpegs(frames: list[npt.NDArray[np.uint8]], folder: Path) -> list[npt.NDArray[np.uint8]]:
     """Writes frames as Meta's loader wants them and returns them as decoded again."""
     decoded = []

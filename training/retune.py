@@ -8,6 +8,9 @@ import argparse
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
+
+from torch import Tensor
 
 from keepsight.errors import WeightsError
 from keepsight.weights.catalogue import CONFIG_KEY
@@ -15,7 +18,7 @@ from keepsight.weights.config_json import config_from_json, config_to_json
 from keepsight.weights.files import TensorFile, read_tensors, write_tensors
 from training.export import SHIPPED
 
-__all__ = ["retune"]
+__all__ = ["Share", "retune"]
 
 SHARPNESS = "fine_read.sharpness"  # logs
 PRESENCE = "mask_decoder.presence_head."
@@ -36,8 +39,21 @@ def read_pocket(source: Path) -> TensorFile:
     return file
 
 
+class Share(NamedTuple):
+    """How much of other weights is mixed in."""
+
+    source: Path
+    share: float  # 0..1
+
+
 def retune(
-    source: Path, target: Path, *, size: int, sharper: float = 1.0, presence: Path | None = None
+    source: Path,
+    target: Path,
+    *,
+    size: int,
+    sharper: float = 1.0,
+    presence: Path | None = None,
+    mixed: Share | None = None,
 ) -> None:
     """Writes weights for another input size.
 
@@ -47,12 +63,16 @@ def retune(
         size: side of the input in pixels, a multiple of 32.
         sharper: factor of how sharply the fine read tells cells apart.
         presence: weights that the head which tells presence is taken from; None for the source's own.
+        mixed: weights of another run from the same ones: what lies between both often keeps what either
+            does well (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models"). None for none.
 
     Raises:
-        WeightsError: the source cannot be read, or is no `pocket`.
+        WeightsError: a file cannot be read, or is no `pocket`, or those to be mixed are of another network.
     """
     file = read_pocket(source)
     tensors = {name: file[name].clone() for name in file}
+    if mixed is not None:
+        tensors = between(tensors, read_pocket(mixed.source), mixed)
     if presence is not None:
         other = read_pocket(presence)
         tensors |= {name: other[name].clone() for name in other if name.startswith(PRESENCE)}
@@ -60,6 +80,19 @@ def retune(
     tensors[SHARPNESS] = (logs.float() + math.log(sharper)).to(logs.dtype)
     config = replace(config_from_json(file.metadata[CONFIG_KEY], str(source)), image_size=size)
     write_tensors(target, tensors, {**file.metadata, CONFIG_KEY: config_to_json(config)})
+
+
+def between(tensors: dict[str, Tensor], other: TensorFile, mixed: Share) -> dict[str, Tensor]:
+    """Weights on the line from some to others, in the type of the first."""
+    if {name: tensor.shape for name, tensor in tensors.items()} != {n: other[n].shape for n in other}:
+        raise WeightsError(
+            f"Expected weights of the same network, but {mixed.source} has other tensors. Pass weights of a "
+            f"run that began from these."
+        )
+    return {
+        name: ((1 - mixed.share) * tensor.float() + mixed.share * other[name].float()).to(tensor.dtype)
+        for name, tensor in tensors.items()
+    }
 
 
 def main() -> None:
@@ -70,11 +103,15 @@ def main() -> None:
     parser.add_argument("--size", type=int, required=True)
     parser.add_argument("--sharper", type=float, default=1.0)
     parser.add_argument("--presence-from", type=Path, help="weights to take the presence head from")
+    parser.add_argument("--mix", type=Path, help="weights to mix in")
+    parser.add_argument("--share", type=float, default=0.5, help="how much of them")
     options = parser.parse_args()
     if options.size < 32 or options.size % 32:
         parser.error(f"--size: expected a multiple of 32, but got {options.size}")
     if not 0 < options.sharper < math.inf:
         parser.error(f"--sharper: expected a factor above 0, but got {options.sharper}")
+    if not 0 <= options.share <= 1:
+        parser.error(f"--share: expected a share from 0 to 1, but got {options.share}")
     try:
         retune(
             options.weights,
@@ -82,6 +119,7 @@ def main() -> None:
             size=options.size,
             sharper=options.sharper,
             presence=options.presence_from,
+            mixed=None if options.mix is None else Share(options.mix, options.share),
         )
     except WeightsError as problem:
         raise SystemExit(str(problem)) from problem

@@ -12,7 +12,7 @@ from keepsight import load_model
 from keepsight.errors import WeightsError
 from keepsight.nn.sam2 import Sam2
 from training.export import SHIPPED
-from training.retune import PRESENCE, SHARPNESS, retune
+from training.retune import PRESENCE, SHARPNESS, Share, retune
 
 
 def test_retuned_weights_are_a_network_of_another_size(tmp_path: Path) -> None:
@@ -46,3 +46,20 @@ def test_what_is_not_pocket_is_refused(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="does not exist"):
         retune(tmp_path / "none.safetensors", tmp_path / "new.safetensors", size=128)
     assert not (tmp_path / "new.safetensors").exists()
+
+
+def test_weights_of_two_runs_can_be_mixed(tmp_path: Path) -> None:
+    before = load_file(SHIPPED)
+    with safe_open(SHIPPED, "pt") as file:
+        other = {name: (tensor + 1).clone() for name, tensor in before.items()}
+        save_file(other, tmp_path / "other.safetensors", file.metadata())
+        save_file({**other, "a": torch.zeros(1)}, tmp_path / "more.safetensors", file.metadata())
+    mixed = Share(tmp_path / "other.safetensors", 0.25)
+    retune(SHIPPED, tmp_path / "new.safetensors", size=384, mixed=mixed)
+    after = load_file(tmp_path / "new.safetensors")
+    for name, tensor in before.items():
+        assert after[name].dtype == tensor.dtype
+        wanted = 0.75 * tensor.float() + 0.25 * other[name].float()
+        torch.testing.assert_close(after[name].float(), wanted, rtol=0.01, atol=1e-3)
+    with pytest.raises(WeightsError, match="weights of the same network"):
+        retune(SHIPPED, tmp_path / "x.safetensors", size=384, mixed=Share(tmp_path / "more.safetensors", 0.5))

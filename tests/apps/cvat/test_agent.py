@@ -23,7 +23,7 @@ from keepsight.nn.sam2 import Sam2
 from keepsight.shapes import cvat_rle, mask_to_polygon, polygon_to_mask
 from keepsight.store import InProcessStore
 from keepsight.weights import hub
-from tests.oracle import moving_texture, without_disc
+from tests.oracle import moving_texture
 
 aa = pytest.importorskip("cvat_sdk.auto_annotation", reason="needs cvat-sdk (in the test extra)")
 driver = pytest.importorskip("cvat_cli._internal.agent_driver", reason="needs cvat-cli (in the test extra)")
@@ -34,7 +34,7 @@ DAVIS = Path(__file__).parents[4] / "shared" / "data" / "davis" / "val"
 TASK = 42
 HEIGHT, WIDTH = 90, 120
 FRAMES = moving_texture(6, HEIGHT, WIDTH)
-EMPTY = without_disc(FRAMES[0])
+EMPTY = np.full_like(FRAMES[0], 90)
 ANGLES = np.linspace(0, 2 * np.pi, 16, endpoint=False)
 DISC = np.stack([30 + 18 * np.cos(ANGLES), 45 + 18 * np.sin(ANGLES)], axis=1)
 START = polygon_to_mask(DISC, HEIGHT, WIDTH)

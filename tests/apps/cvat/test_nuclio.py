@@ -21,7 +21,7 @@ from keepsight.errors import StoreUnavailableError, UsageError
 from keepsight.shapes import cvat_rle, polygon_to_mask
 from keepsight.store import InProcessStore, Live
 from keepsight.types import Box, Mask
-from tests.oracle import moving_texture, without_disc
+from tests.oracle import moving_texture
 
 sdk = pytest.importorskip("nuclio_sdk", reason="needs nuclio-sdk (in the test extra)")
 testing = pytest.importorskip("nuclio_sdk.test")
@@ -153,8 +153,8 @@ def test_legacy_rectangles_come_and_go_as_bare_numbers(function: Function) -> No
 
 def test_a_lost_object_is_null_or_held_and_found_again(function: Function) -> None:
     states = function.begin(RECTANGLE, MASK)
-    empty = png(without_disc(FRAMES[0]))
-    status, found = function({"image": empty, "shapes": [None, None], "states": states})
+    grey = png(np.full_like(FRAMES[0], 90))
+    status, found = function({"image": grey, "shapes": [None, None], "states": states})
     assert status == 200
     assert found["shapes"] == [RECTANGLE, None]
     shapes, _ = function.follow(found["states"], 2)
@@ -166,7 +166,7 @@ def test_a_lost_object_is_null_or_held_and_found_again(function: Function) -> No
 def test_a_lost_rectangle_may_be_null(function: Function, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KEEPSIGHT_LOST_RECTANGLE", "null")
     states = function.begin(RECTANGLE)
-    status, found = function({"image": png(without_disc(FRAMES[0])), "shapes": [None], "states": states})
+    status, found = function({"image": png(np.full_like(FRAMES[0], 90)), "shapes": [None], "states": states})
     assert (status, found["shapes"]) == (200, [None])
 
 
