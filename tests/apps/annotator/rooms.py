@@ -66,6 +66,7 @@ class Stepping(ToyNetwork):
 
     def go(self, frames: int = 1) -> None:
         """Lets so many frames pass."""
+        self.waiting = False
         for _ in range(frames):
             self._turns.release()
 

@@ -171,7 +171,8 @@ export function pointerAt(view, place, how) {
     const [rawX, rawY] = view.toFrame(place.x, place.y);
     const [x, y] = within(rawX, rawY, view.frame);
     const inside = rawX >= 0 && rawY >= 0 && rawX <= view.frame.width && rawY <= view.frame.height;
-    return { ...how, x, y, free: [rawX, rawY], inside, reach: (how.coarse ? REACH.coarse : REACH.fine) / view.scale };
+    const reach = (how.coarse ? REACH.coarse : REACH.fine) / view.scale;
+    return { ...how, x, y, free: [rawX, rawY], inside, reach };
 }
 
 /**
