@@ -6,8 +6,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from training.cutouts import any_picture, random_cutout, recolour
-from training.layers import PASSER, TARGET, Clip, Layer, paste
+from training.cutouts import any_picture, random_cutout, recolour, twin_of
+from training.layers import PASSER, TARGET, Clip, Layer, paste_all
 from training.paths import Floats, random_path
 from training.scenes import background_frames
 from training.sources import Cutout, Image, Region, Sources, cut_out
@@ -66,11 +66,9 @@ def covered(random: np.random.Generator, sources: Sources, clip: Clip) -> Clip:
     layers = [cover(random, sources, where)]
     if random.random() < WITH_TWIN:
         layers.insert(0, bystander(random, clip, where))
-    frames, objects = clip.frames.copy(), clip.objects.copy()
-    for t in range(len(frames)):
-        for layer in layers:
-            objects[t][paste(frames[t], layer, t) > 0.5] = layer.group
-    return Clip(frames, objects)
+    over = Clip(clip.frames.copy(), clip.objects.copy())
+    paste_all(over, layers)
+    return over
 
 
 def cover(random: np.random.Generator, sources: Sources, where: Whereabouts) -> Layer:
@@ -94,16 +92,13 @@ def bystander(random: np.random.Generator, clip: Clip, where: Whereabouts) -> La
     """A twin of the object, as it is on the first frame, with a way of its own that begins beside it."""
     length, size = clip.objects.shape[:2]
     found = cut_out(clip.frames[0], (clip.objects[0] == TARGET).astype(np.uint8) * np.uint8(255))
-    image = recolour(random, found.image, 0.3 * random.random())
-    alpha = found.alpha
-    if random.random() < 0.5:
-        image, alpha = image[:, ::-1], alpha[:, ::-1]
-    scale = max(alpha.shape) / size * random.uniform(0.8, 1.2)
+    twin = twin_of(random, found)
+    scale = max(twin.alpha.shape) / size * random.uniform(0.8, 1.2)
     path = random_path(random, length, scale, random.uniform(0.1, 1.0))
     way = random.uniform(0, 2 * np.pi)
     apart = where.extents[0] * random.uniform(1.0, 1.6) * np.array([np.cos(way), np.sin(way)])
     center = where.places[0] + apart + path.center - path.center[0]
-    return Layer(Cutout(image, alpha), replace(path, center=center.astype(np.float32)), PASSER)
+    return Layer(twin, replace(path, center=center.astype(np.float32)), PASSER)
 
 
 def whereabouts(region: Region) -> Whereabouts:

@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 
 from training.absences import covered, cut_away
-from training.cutouts import random_cutout, recolour
-from training.layers import PASSER, TARGET, Clip, Layer, paste
+from training.cutouts import random_cutout, recolour, twin_of
+from training.layers import PASSER, TARGET, Clip, Layer, paste_all
 from training.paths import Floats, Path, approach, curve, random_path, random_squeeze, slide, vanish
 from training.scenes import background_frames, real_frames, scene_frames
 from training.sources import Cutout, Image, Region, Sources
@@ -46,13 +46,10 @@ def curtain(random: np.random.Generator, sources: Sources, target: Path) -> Laye
 
 def close_twin(random: np.random.Generator, target: Layer) -> Layer:
     """Something that looks like the object and comes close to it."""
-    image = recolour(random, target.cutout.image, 0.3 * random.random())
-    alpha = target.cutout.alpha
-    if random.random() < 0.5:
-        image, alpha = image[:, ::-1], alpha[:, ::-1]
+    twin = twin_of(random, target.cutout)
     when = random.uniform(0.5, len(target.path.scale) - 0.5)
     path = passing(random, target.path, when, random.uniform(0.1, 0.5), random.uniform(0.8, 1.2))
-    return Layer(Cutout(image, alpha), path, PASSER)
+    return Layer(twin, path, PASSER)
 
 
 def passing(random: np.random.Generator, target: Path, when: float, pace: float, scale: float) -> Path:
@@ -161,11 +158,8 @@ def compose(random: np.random.Generator, sources: Sources, length: int, size: in
         frames = background_frames(random, sources, length, size)
         objects = np.zeros(frames.shape[:3], np.uint8)
         layers = make_layers(random, sources, length, has_target=True)
-    frames = np.ascontiguousarray(frames)
-    for t in range(length):
-        for layer in layers:
-            objects[t][paste(frames[t], layer, t) > 0.5] = layer.group
-    clip = Clip(frames, objects)
+    clip = Clip(np.ascontiguousarray(frames), objects)
+    paste_all(clip, layers)
     if random.random() < COVERED:
         clip = covered(random, sources, clip)
     if random.random() < CUT:

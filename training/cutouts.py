@@ -8,7 +8,16 @@ import numpy as np
 
 from training.sources import Cutout, Image, Photo, Region, Sources, blob_mask, cut_out
 
-__all__ = ["any_photo", "any_picture", "one_of", "pick_region", "random_cutout", "recolour", "textured_blob"]
+__all__ = [
+    "any_photo",
+    "any_picture",
+    "one_of",
+    "pick_region",
+    "random_cutout",
+    "recolour",
+    "textured_blob",
+    "twin_of",
+]
 
 T = TypeVar("T")
 
@@ -27,6 +36,14 @@ def recolour(random: np.random.Generator, image: Image, strength: float) -> Imag
     hsv[..., 1] *= np.exp(random.normal() * 0.4 * strength)
     hsv[..., 2] *= np.exp(random.normal() * 0.25 * strength)
     return cv2.cvtColor(np.clip(hsv, 0, 255).astype(np.uint8), cv2.COLOR_HSV2RGB).astype(np.uint8)
+
+
+def twin_of(random: np.random.Generator, cutout: Cutout) -> Cutout:
+    """Something that looks like an object: coloured a little otherwise, in half of the cases mirrored."""
+    image, alpha = recolour(random, cutout.image, 0.3 * random.random()), cutout.alpha
+    if random.random() < 0.5:
+        image, alpha = image[:, ::-1], alpha[:, ::-1]
+    return Cutout(image, alpha)
 
 
 def any_picture(random: np.random.Generator, sources: Sources) -> Image:

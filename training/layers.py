@@ -1,5 +1,6 @@
 """Layers of a training clip, pictures with transparency, each on its path, and the clip that they become."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -8,7 +9,7 @@ import numpy as np
 from training.paths import Floats, Path, source_grid
 from training.sources import Cutout, Image, Region
 
-__all__ = ["PASSER", "TARGET", "Clip", "Layer", "paste"]
+__all__ = ["PASSER", "TARGET", "Clip", "Layer", "paste", "paste_all"]
 
 TARGET = 1  # the group that every clip was made for
 PASSER = 0  # the group of what only passes by
@@ -65,3 +66,10 @@ def paste(canvas: Image, layer: Layer, t: int) -> Floats:
     view[:] = (view + opacity[..., None] * (image.astype(np.float32) - view)).astype(np.uint8)
     alpha[y0:y1, x0:x1] = opacity
     return alpha
+
+
+def paste_all(clip: Clip, layers: Sequence[Layer]) -> None:
+    """Draws layers onto a clip, in place, the lowest first, and says where they are in sight."""
+    for t, (frame, objects) in enumerate(zip(clip.frames, clip.objects, strict=True)):
+        for layer in layers:
+            objects[paste(frame, layer, t) > 0.5] = layer.group

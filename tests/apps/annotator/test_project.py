@@ -283,13 +283,18 @@ def test_what_a_run_made_and_a_person_deleted_is_no_step_once_the_run_is_taken_b
     assert project.next_names == ("new", None)
 
 
-def test_going_on_with_a_run_forgets_what_was_undone(project: Project, tmp_path: Path) -> None:
-    """Done again later, it would go back to a frame without what the run wrote there."""
+def cut_off(project: Project, tmp_path: Path) -> tuple[int, Project]:
+    """A run that ended with its project after its first frame, and the project opened again."""
     add(project)
     run = begin(project)
     write_frame(project, run, 1)
     project.close()
-    again = open_project(project.path, PRINT, tmp_path)
+    return run, open_project(project.path, PRINT, tmp_path)
+
+
+def test_going_on_with_a_run_forgets_what_was_undone(project: Project, tmp_path: Path) -> None:
+    """Done again later, it would go back to a frame without what the run wrote there."""
+    run, again = cut_off(project, tmp_path)
     with again.change("draw") as write:
         write.put_shape(replace(SHAPE, frame=2))
     again.undo()
@@ -369,11 +374,7 @@ def test_a_run_that_is_kept_is_undone_and_done_again(actions: list[Action], data
 
 
 def test_a_run_cut_off_is_found_and_can_be_gone_on_with(project: Project, tmp_path: Path) -> None:
-    add(project)
-    run = begin(project)
-    write_frame(project, run, 1)
-    project.close()
-    again = open_project(project.path, PRINT, tmp_path)
+    run, again = cut_off(project, tmp_path)
     left = again.unfinished()
     assert left is not None
     assert (left.id, left.state, left.reached) == (run, "interrupted", 1)
@@ -387,11 +388,7 @@ def test_a_run_cut_off_is_found_and_can_be_gone_on_with(project: Project, tmp_pa
 
 
 def test_a_run_that_was_undone_is_not_gone_on_with(project: Project, tmp_path: Path) -> None:
-    add(project)
-    run = begin(project)
-    write_frame(project, run, 1)
-    project.close()
-    again = open_project(project.path, PRINT, tmp_path)
+    _, again = cut_off(project, tmp_path)
     again.undo()
     assert again.unfinished() is None
     again.close()

@@ -1,6 +1,5 @@
 """Runs: what they write, what they leave alone, how they end."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,19 +27,6 @@ from tests.apps.annotator.rooms import (
 from tests.toy import ToyNetwork, centre
 
 SQUARE = (10.0, 4.0, 22.0, 4.0, 22.0, 16.0, 10.0, 16.0)
-
-
-@pytest.fixture
-def toy() -> Stepping:
-    return Stepping()
-
-
-@pytest.fixture
-def stepped(folder: Path, toy: Stepping) -> Iterator[Studio]:
-    """A studio whose frames are computed one by one, as the test says."""
-    with opened_studio(folder, network=toy) as studio:
-        yield studio
-        toy.release()
 
 
 def frames_of(studio: Studio, number: int, source: str = "auto") -> list[int]:

@@ -1,6 +1,5 @@
 """Runs, and what a person does ahead of them or while they are left unfinished."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +18,6 @@ from tests.apps.annotator.rooms import (
     wait_for,
 )
 from tests.toy import centre
-
-
-@pytest.fixture
-def toy() -> Stepping:
-    return Stepping()
-
-
-@pytest.fixture
-def stepped(folder: Path, toy: Stepping) -> Iterator[Studio]:
-    """A studio whose frames are computed one by one, as the test says."""
-    with opened_studio(folder, network=toy) as studio:
-        yield studio
-        toy.release()
 
 
 def sources(studio: Studio, number: int) -> dict[int, str]:

@@ -62,9 +62,11 @@ class Comparing:
             ModelNotReadyError: the model is not there.
         """
         subject = self._project.subject(number)
-        marks = self._project.marks()
-        tracked = [mark[1] for mark in marks if mark[0] == number and mark[2] == "auto"]
-        tracked = [frame for frame in tracked if frame < self._clip.frames]
+        tracked = [
+            frame
+            for marked, frame, source, *_ in self._project.marks()
+            if marked == number and source == "auto" and frame < self._clip.frames
+        ]
         if not tracked:
             raise UsageError(
                 f"Expected {subject.name} to have tracked frames, but it has none. Track it first."

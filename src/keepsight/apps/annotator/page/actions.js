@@ -2,7 +2,7 @@
 
 import { encode, filled } from "./masks.js";
 import { Prompting, Target } from "./prompting.js";
-import { itemRefusal, itemToDraw, refusal, selectedItem, toolRefusal } from "./state.js";
+import { itemRefusal, itemToDraw, lockRefusal, refusal, selectedItem, toolRefusal } from "./state.js";
 
 /**
  * @typedef {import("./wire").Item} Item
@@ -173,12 +173,7 @@ export class Actions {
     }
 
     async removeObject() {
-        const item = selectedItem(this.store.state);
-        const reason = refusal(this.store.state) ?? (item ? null : "Select an object first.");
-        if (reason || item?.locked) {
-            this.toasts.error(reason ?? `${item?.name} is locked (L unlocks it).`);
-            return;
-        }
+        const item = this.#changeable(this.store.state.selected, lockRefusal);
         if (item && (await this.#ask(() => this.api.removeObject(item.id)))) {
             this.#targets.delete(item.id);
             this.toasts.note(`${item.name} is deleted. Ctrl+Z brings it back.`);
@@ -283,12 +278,12 @@ export class Actions {
 
     /**
      * @param {number | null} object
-     * @returns {Item | null} the object, if its shapes may be changed; else it is said why not
+     * @param {(item: Item) => string | null} [refused] why it must stay as it is
+     * @returns {Item | null} the object, if it may be changed; else it is said why not
      */
-    #changeable(object = itemToDraw(this.store.state)?.id ?? null) {
+    #changeable(object = itemToDraw(this.store.state)?.id ?? null, refused = itemRefusal) {
         const item = this.#item(object);
-        const reason =
-            refusal(this.store.state) ?? (item ? itemRefusal(item) : "Select an object first.");
+        const reason = refusal(this.store.state) ?? (item ? refused(item) : "Select an object first.");
         if (reason) {
             this.toasts.error(reason);
             return null;

@@ -11,6 +11,7 @@ import { commandAt, isForElement, keyOf } from "./commands.js";
  * @param {(place: number) => void} parts.selectPlace in the list, from 0
  */
 export function listenToKeys({ stage, surface, objects, run, selectPlace }) {
+    let before = ""; // what the field that has the focus showed when it got it
     /** @param {KeyboardEvent} event */
     const onKey = (event) => {
         const target = event.target instanceof HTMLElement ? event.target : document.body;
@@ -20,7 +21,10 @@ export function listenToKeys({ stage, surface, objects, run, selectPlace }) {
         }
         if (isForElement({ tagName: target.tagName, type: target.getAttribute("type") ?? "" }, key)) {
             if (key === "Escape") {
-                restore(target);
+                // What was typed and not taken over is gone: the field shows again what it did.
+                if (target instanceof HTMLInputElement) {
+                    target.value = before;
+                }
                 target.blur();
             }
             return;
@@ -50,6 +54,9 @@ export function listenToKeys({ stage, surface, objects, run, selectPlace }) {
         }
     };
     document.addEventListener("keydown", onKey);
+    document.addEventListener("focusin", ({ target }) => {
+        before = target instanceof HTMLInputElement ? target.value : "";
+    });
     document.addEventListener("keyup", (event) => {
         if (event.key === " " && stage.gestures.panning) {
             stage.gestures.panning = false;
@@ -113,15 +120,4 @@ function giveChoicesBack(surface) {
             surface.focus({ preventScroll: true });
         }
     });
-}
-
-/**
- * What was typed into a field and not taken over is gone: it shows again what it did.
- *
- * @param {HTMLElement} field
- */
-function restore(field) {
-    if (field instanceof HTMLInputElement && field.dataset.before !== undefined) {
-        field.value = field.dataset.before;
-    }
 }

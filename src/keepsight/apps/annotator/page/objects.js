@@ -108,7 +108,6 @@ export class ObjectList {
         };
         this.name.onfocus = () => {
             this.#named = this.store.state.selected;
-            this.name.dataset.before = this.name.value;
         };
         this.name.onblur = () => {
             const item = this.store.state.project?.objects.find(({ id }) => id === this.#named);

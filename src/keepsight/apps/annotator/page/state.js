@@ -117,13 +117,18 @@ export function toolRefusal(state, tool) {
 
 /**
  * @param {Item} item
+ * @returns {string | null} why it cannot be changed or deleted now, or null
+ */
+export function lockRefusal(item) {
+    return item.locked ? `${item.name} is locked (L unlocks it).` : null;
+}
+
+/**
+ * @param {Item} item
  * @returns {string | null} why its shapes cannot be changed now, or null
  */
 export function itemRefusal(item) {
-    if (item.locked) {
-        return `${item.name} is locked (L unlocks it).`;
-    }
-    return item.shown ? null : `${item.name} is hidden (H shows it).`;
+    return lockRefusal(item) ?? (item.shown ? null : `${item.name} is hidden (H shows it).`);
 }
 
 /**

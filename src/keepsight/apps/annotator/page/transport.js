@@ -17,9 +17,6 @@ export class Transport {
         this.play = find("play", HTMLButtonElement);
         this.strip = find("run-strip", HTMLDivElement);
         this.follow = find("follow", HTMLInputElement);
-        this.number.onfocus = () => {
-            this.number.dataset.before = this.number.value;
-        };
         this.number.onchange = () => {
             const frame = Number.parseInt(this.number.value, 10);
             if (Number.isFinite(frame)) {
