@@ -18,7 +18,9 @@ BLANK = 0.5  # share of the cuts after which nothing at all is shown
 NOISE = 60.0  # most deviation of what is shown then
 TO_THE_END = 0.4  # share of the covers that stay as long as the clip lasts
 PACES = 0.1, 1.5  # of covers, in lengths of the object per frame
-WITH_TWIN = 0.5  # share of the covered objects that have one
+WITH_TWIN = 0.6  # share of the covered objects that have one
+APART = 1.0, 3.0  # how far off it is, in lengths of the object
+LATE = 0.35  # share of the twins that come into view later
 WALL = 0.6  # share of the covers that are boards, not things
 
 
@@ -89,14 +91,19 @@ def cover(random: np.random.Generator, sources: Sources, where: Whereabouts) -> 
 
 
 def bystander(random: np.random.Generator, clip: Clip, where: Whereabouts) -> Layer:
-    """A twin of the object, as it is on the first frame, with a way of its own that begins beside it."""
+    """A twin of the object, as it is on the first frame, with a way of its own that begins beside it.
+
+    Some come from farther off into view.
+    """
     length, size = clip.objects.shape[:2]
     found = cut_out(clip.frames[0], (clip.objects[0] == TARGET).astype(np.uint8) * np.uint8(255))
     twin = twin_of(random, found)
     scale = max(twin.alpha.shape) / size * random.uniform(0.8, 1.2)
     path = random_path(random, length, scale, random.uniform(0.1, 1.0))
     way = random.uniform(0, 2 * np.pi)
-    apart = where.extents[0] * random.uniform(1.0, 1.6) * np.array([np.cos(way), np.sin(way)])
+    late = int(random.integers(1, length)) if random.random() < LATE else 0
+    outside = np.maximum(late - np.arange(length), 0) * random.uniform(*PACES)
+    apart = where.extents[0] * (random.uniform(*APART) + outside)[:, None] * [np.cos(way), np.sin(way)]
     center = where.places[0] + apart + path.center - path.center[0]
     return Layer(twin, replace(path, center=center.astype(np.float32)), PASSER)
 

@@ -17,6 +17,7 @@ from training.layers import PASSER, TARGET, Clip, Layer, paste_all
 from training.paths import Floats, Path, approach, curve, random_path, random_squeeze, slide, vanish
 from training.scenes import background_frames, real_frames, scene_frames
 from training.sources import Cutout, Image, Region, Sources
+from training.walls import walled
 
 __all__ = ["make_clip", "prompt_shares"]
 
@@ -26,6 +27,7 @@ MOST_OBJECTS = 4  # of a clip that can be followed
 ATTEMPTS = 20
 CUT = 0.15  # share of the clips that show something else for a while
 COVERED = 0.35  # share of the clips in which something lies over the object for a while
+WALLED = 0.4  # share of the clips with a pasted object in which that goes behind a wall
 REAL = 0.4  # share of the clips that are pieces of real ones, where there are any
 
 
@@ -63,7 +65,10 @@ def passing(random: np.random.Generator, target: Path, when: float, pace: float,
 
 def make_layers(random: np.random.Generator, sources: Sources, length: int, has_target: bool) -> list[Layer]:
     """Objects above the background, lowest first."""
-    layers = random_layers(random, sources, length, has_target)
+    if has_target and random.random() < WALLED:
+        layers = walled(random, sources, length)
+    else:
+        layers = random_layers(random, sources, length, has_target)
     squeeze = np.float32(random_squeeze(random))
     return [replace(x, path=replace(x.path, aspect=x.path.aspect * squeeze)) for x in layers]
 

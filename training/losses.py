@@ -27,7 +27,7 @@ class FrameLosses(NamedTuple):
     @property
     def total(self) -> Tensor:
         """The weighted sum that is minimised."""
-        return self.cross_entropy + self.dice + 0.5 * self.iou + 0.5 * self.presence
+        return self.cross_entropy + self.dice + 0.5 * self.iou + self.presence
 
 
 def overlap(logits: Tensor, truth: Tensor) -> Tensor:

@@ -28,12 +28,15 @@ from training.stream import ClipStream, clip_stream
 from training.unroll import Networks, Schedule, light_encoder, track_clips
 from training.validate import Validation, draw_curve
 
-__all__ = ["Recipe", "average_model", "main"]
+__all__ = ["TEACHER", "Recipe", "average_model", "main"]
 
 STATE_FILE = "state.pt"
 # Frames of a clip until so much of the run is done.
 FROM_SCRATCH = ((0.12, 2), (0.5, 3), (0.85, 4), (1.0, 5))
 FROM_TRAINED = ((0.3, 6), (0.7, 12), (1.0, 16))
+# How often a true mask is remembered at last. What has taken a look-alike for the object can't know better
+# later on: such frames teach nothing.
+TEACHER = 0.2
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ class Recipe:
 
     def schedule(self, progress: float) -> Schedule:
         """Few frames with true memories at first, more frames with its own at last."""
-        teacher = max(0.1, 1 - progress / self.taught) if self.taught else 0.1
+        teacher = max(TEACHER, 1 - progress / self.taught) if self.taught else TEACHER
         length = next((length for end, length in self.lengths if progress < end), self.lengths[-1][1])
         return Schedule(min(length, self.longest), teacher)
 
@@ -335,6 +338,7 @@ def main() -> None:
     options = parsed_options()
     torch.set_flush_denormal(True)  # the optimiser's running means of unused rows decay into slow numbers
     torch.set_float32_matmul_precision("high")
+    torch.backends.cudnn.benchmark = True  # a run has few shapes
     options.out.mkdir(parents=True, exist_ok=True)
     names = (
         "steps",

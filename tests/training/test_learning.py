@@ -20,7 +20,7 @@ from training.pool import ClipPool, Made, PoolShape, pixels_of
 from training.prompts import BOTTOM_RIGHT, TOP_LEFT, box_prompt, click_prompt, correction_prompt
 from training.sources import Sources
 from training.stream import ClipStream, clip_stream
-from training.train import FROM_TRAINED, Recipe, average_model, begin, parsed_options, take_step
+from training.train import FROM_TRAINED, TEACHER, Recipe, average_model, begin, parsed_options, take_step
 from training.unroll import Networks, Schedule, Told, light_encoder, neck, track_clips
 
 SIZE = 64
@@ -349,9 +349,9 @@ def test_a_run_may_go_on_from_exported_weights(tmp_path: Path, monkeypatch: pyte
     run = begin(recipe, pool, tmp_path / "trained.safetensors")
     for name, value in run.model.state_dict().items():
         torch.testing.assert_close(value, weights[name].half().float(), msg=name)
-    assert recipe.schedule(0.0) == Schedule(6, 0.1)
-    assert recipe.schedule(1.0) == Schedule(16, 0.1)
-    assert replace(recipe, longest=5).schedule(1.0) == Schedule(5, 0.1)
+    assert recipe.schedule(0.0) == Schedule(6, TEACHER)
+    assert recipe.schedule(1.0) == Schedule(16, TEACHER)
+    assert replace(recipe, longest=5).schedule(1.0) == Schedule(5, TEACHER)
     assert run.follower.dtype == torch.bfloat16
     assert take_step(run, replace(recipe, longest=5), pool)["frames"] == 5
 

@@ -12,10 +12,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from keepsight.nn.familiarity import Familiarity, shown_or_not
 from keepsight.nn.io import ImageFeatures
 
 __all__ = ["MatchingConfig", "MatchingRead", "with_ones"]
 
+MARKS = 2  # columns of `shown_or_not`
 EVIDENCE_SIDE = 4  # the mask is remembered at this many sub-cells along each side of a memory cell
 NEAR_SHARPNESS = 5.0  # exp of this is the near read's penalty per squared frame side, before training
 
@@ -38,6 +40,7 @@ class MatchingConfig:
     temperature: float = 1 / 12  # of the cosines
     fine_width: int = 0  # channels of the keys of a `FineRead`; 0 for none
     attended: int = 0  # so many recent maps are left to memory attention, which is slower; 0 for all
+    familiarity: int = 0  # hidden width of a `Familiarity`; 0 for none
 
 
 @lru_cache(maxsize=8)
@@ -80,6 +83,20 @@ def _telling(evidence: Tensor) -> Tensor:
     return shown.index_fill(1, torch.zeros(1, dtype=torch.int64, device=shown.device), True)
 
 
+def _columns(values: Tensor, evidence: Tensor) -> tuple[Tensor, Tensor]:
+    """What likenesses weigh of (B, F, n, D) values and (B, F, n, 16) masks, everywhere and nearby.
+
+    Both (B, F, n, MARKS + D + 16 + 1): whether a cell was the object and whether it was not, for the mean
+    over frames, then values and mask and a 1, which sums up the weights, of the frames that are `_telling`.
+    Nearby, the others tell as well what was not the object.
+    """
+    telling = _telling(evidence)[..., None, None].to(values.dtype)
+    marks = shown_or_not(evidence)
+    content = telling * with_ones(torch.cat((values, evidence), dim=-1))
+    everywhere = marks * telling / telling.sum(dim=1, keepdim=True)
+    return torch.cat((everywhere, content), dim=-1), torch.cat((marks / marks.shape[1], content), dim=-1)
+
+
 class MatchingRead(nn.Module):
     """Remembers a key and the mask of every cell, and reads them back by cosine likeness.
 
@@ -101,6 +118,7 @@ class MatchingRead(nn.Module):
         self.fuse = nn.Sequential(
             nn.Linear(2 * (memory_width + EVIDENCE_SIDE**2), width), nn.GELU(), nn.Linear(width, width)
         )
+        self.familiarity = Familiarity(config.familiarity, width) if config.familiarity else None
 
     @property
     def extra_width(self) -> int:
@@ -145,27 +163,30 @@ class MatchingRead(nn.Module):
         keys, evidence = extra[..., : self.key_width], extra[..., self.key_width :]
         if scales is not None:
             keys = keys * scales[..., None, None].to(keys.dtype)
-        content = with_ones(torch.cat((values, evidence.to(values.dtype)), dim=-1)).flatten(1, 2)
+        told, marked = _columns(values, evidence.to(values.dtype))
+        newest = shown_or_not(evidence[:, -1].to(values.dtype))
         # The product subtracts the largest cosine itself (it sums in float32 whatever its type): both
         # softmaxes share one exponential that cannot overflow, scaled keys exceeding 1 by little.
         asked = self._keys(features) / self.temperature
         asked = torch.cat((asked, torch.full_like(asked[..., :1], -1 / self.temperature)), dim=-1)
         offered = with_ones(keys.to(values.dtype)).flatten(1, 2)
-        distances = squared_distances(height, width, content.device, torch.float32)
-        falloff = (-(self.nearness.float().exp() * distances).clamp(max=STEEPEST)).exp().to(content.dtype)
-        telling = _telling(evidence)[:, None, :, None].to(content.dtype)
+        distances = squared_distances(height, width, told.device, torch.float32)
+        falloff = (-(self.nearness.float().exp() * distances).clamp(max=STEEPEST)).exp().to(told.dtype)
         parts = []
         for part, near in zip(in_parts(asked, offered), in_parts(falloff[None], offered), strict=True):
             likeness = (part @ offered.mT).exp()
-            wide = likeness.view(*likeness.shape[:2], frames, tokens) * telling
-            # Weights sum up a column of ones along with what they weigh.
-            parts.append([each.flatten(2) @ content for each in (wide, wide * near[:, :, None])])
-        reads = [torch.cat(read, dim=1) for read in zip(*parts, strict=True)]
-        found = torch.cat([read[..., :-1] / read[..., -1:] for read in reads], dim=-1)
-        out: Tensor = self.fuse(found).transpose(1, 2).unflatten(2, (height, width))
-        masks = [read[..., -1 - EVIDENCE_SIDE**2 : -1] / read[..., -1:] for read in reads]
-        grid = torch.cat(masks, dim=-1).transpose(1, 2).reshape(len(found), -1, height, width)
-        return out, F.pixel_shuffle(grid, EVIDENCE_SIDE)
+            by_frame = likeness.view(*likeness.shape[:2], frames, tokens)
+            close = (by_frame * near[:, :, None]).flatten(2)
+            latest = close[..., -tokens:] @ newest
+            parts.append((likeness @ told.flatten(1, 2), close @ marked.flatten(1, 2), latest))
+        wide, near, latest = (torch.cat(read, dim=1) for read in zip(*parts, strict=True))
+        means = [read[..., MARKS:-1] / read[..., -1:] for read in (wide, near)]
+        out = self.fuse(torch.cat(means, dim=-1))
+        if self.familiarity is not None:
+            out = out + self.familiarity(torch.cat((wide[..., :MARKS], near[..., :MARKS], latest), dim=-1))
+        masks = torch.cat([mean[..., -(EVIDENCE_SIDE**2) :] for mean in means], dim=-1)
+        addition, grid = (x.transpose(1, 2).reshape(len(x), -1, height, width) for x in (out, masks))
+        return addition, F.pixel_shuffle(grid, EVIDENCE_SIDE)
 
     def _keys(self, features: ImageFeatures) -> Tensor:
         return F.normalize(self.key(features.embedding.flatten(2).transpose(1, 2)), dim=-1)
