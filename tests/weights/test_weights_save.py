@@ -11,6 +11,7 @@ from keepsight.nn.matching import MatchingConfig
 from keepsight.nn.sam2 import VARIANTS, Sam2, Sam2Config
 from keepsight.weights.config_json import config_from_json, config_to_json
 from keepsight.weights.embedded import embedded_file
+from keepsight.weights.files import read_tensors, write_tensors
 from keepsight.weights.load import load_network
 from keepsight.weights.save import fingerprint, save_network
 from tests.weights.miniature import TINY
@@ -47,6 +48,19 @@ def test_saving_replaces_or_leaves_alone(tmp_path: Path, tiny: Sam2, tiny_sam2: 
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["network.safetensors", "taken"]
     with pytest.raises(UsageError, match=r"may not set keepsight\.config"):
         save_network(tiny, path, metadata={"keepsight.config": "{}"})
+
+
+def test_a_header_of_any_length_is_read(tmp_path: Path) -> None:
+    """Its length comes first in the file: of the lengths in use, one in 32 begins as a pickle does."""
+    begins = set()
+    for padding in range(0, 256, 8):
+        path = tmp_path / f"{padding}.safetensors"
+        write_tensors(path, {"weight": torch.arange(4.0)}, {"note": "x" * padding})
+        begins.add(path.read_bytes()[0])
+        file = read_tensors(path)
+        assert file.metadata["note"] == "x" * padding
+        assert file["weight"].tolist() == [0, 1, 2, 3]
+    assert 0x80 in begins
 
 
 def test_fingerprint_follows_contents(tiny: Sam2) -> None:

@@ -89,10 +89,10 @@ def read_tensors(path: Path) -> TensorFile:
 
 def _opener(path: Path, head: bytes, size: int) -> Callable[[Path], TensorFile]:
     """How to read a file that begins with these bytes."""
+    if head[8:9] == b"{":  # asked first: the length of the header, before it, may begin like a pickle
+        return _read_safetensors
     if head.startswith((b"PK\x03\x04", b"\x80")):
         return _read_torch
-    if head[8:9] == b"{":
-        return _read_safetensors
     if head.startswith(b"version https://git-lfs"):
         raise WeightsError(
             f"{path} is a git-lfs pointer of {size} bytes, not the checkpoint it points to. Run `git lfs "
