@@ -6,11 +6,11 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from training.cutouts import any_picture, random_cutout, recolour, twin_of
+from training.cutouts import panel, random_cutout, twin_of
 from training.layers import PASSER, TARGET, Clip, Layer, paste_all
 from training.paths import Floats, random_path
 from training.scenes import background_frames
-from training.sources import Cutout, Image, Region, Sources, cut_out
+from training.sources import Image, Region, Sources, cut_out
 
 __all__ = ["covered", "cut_away"]
 
@@ -21,7 +21,7 @@ PACES = 0.1, 1.5  # of covers, in lengths of the object per frame
 WITH_TWIN = 0.6  # share of the covered objects that have one
 APART = 1.0, 3.0  # how far off it is, in lengths of the object
 LATE = 0.35  # share of the twins that come into view later
-WALL = 0.6  # share of the covers that are boards, not things
+WALL = 0.6  # share of the covers that are panels, not things
 
 
 class Whereabouts(NamedTuple):
@@ -86,7 +86,8 @@ def cover(random: np.random.Generator, sources: Sources, where: Whereabouts) -> 
     path = random_path(random, length, extent * random.uniform(1.2, 2.4), 0.1)
     sway = (path.center - path.center[0]) * np.float32(3 * extent)
     path = replace(path, center=(where.places + offsets + sway).astype(np.float32))
-    what = board(random, sources) if random.random() < WALL else random_cutout(random, sources)
+    wall = random.random() < WALL
+    what = panel(random, sources, random.uniform(0.7, 1.4)) if wall else random_cutout(random, sources)
     return Layer(what, path, PASSER)
 
 
@@ -122,16 +123,3 @@ def whereabouts(region: Region) -> Whereabouts:
         boxes.append(seen if width or not boxes else boxes[-1])
     table = np.array(boxes, np.float32) / np.float32(size)
     return Whereabouts(table[:, :2], table[:, 2])
-
-
-def board(random: np.random.Generator, sources: Sources) -> Cutout:
-    """A rectangle of some picture: a wall, a van, a door."""
-    picture = any_picture(random, sources)
-    rows, columns = picture.shape[:2]
-    side = min(rows, columns) * random.uniform(0.2, 0.9)
-    sides = [max(int(side * random.uniform(0.7, 1.0)), 2) for _ in range(2)]
-    y, x = int(random.integers(0, rows - sides[0] + 1)), int(random.integers(0, columns - sides[1] + 1))
-    piece = recolour(random, picture[y : y + sides[0], x : x + sides[1]], 0.8)
-    if random.random() < 0.3:  # painted all over
-        piece = (0.25 * piece + 0.75 * random.uniform(0, 255, 3)).astype(np.uint8)
-    return Cutout(piece, np.full(piece.shape[:2], 255, np.uint8))

@@ -12,6 +12,7 @@ __all__ = [
     "any_photo",
     "any_picture",
     "one_of",
+    "panel",
     "pick_region",
     "random_cutout",
     "recolour",
@@ -21,6 +22,7 @@ __all__ = [
 
 T = TypeVar("T")
 
+PAINTED = 0.3  # share of the textures that are of nearly one colour
 LABELLED = 0.35  # share of the objects that come from photographs labelled by a model, where there are any
 
 
@@ -36,6 +38,11 @@ def recolour(random: np.random.Generator, image: Image, strength: float) -> Imag
     hsv[..., 1] *= np.exp(random.normal() * 0.4 * strength)
     hsv[..., 2] *= np.exp(random.normal() * 0.25 * strength)
     return cv2.cvtColor(np.clip(hsv, 0, 255).astype(np.uint8), cv2.COLOR_HSV2RGB).astype(np.uint8)
+
+
+def painted(random: np.random.Generator, image: Image) -> Image:
+    """The picture as it looks through a coat of paint."""
+    return (0.25 * image + 0.75 * random.uniform(0, 255, 3)).astype(np.uint8)
 
 
 def twin_of(random: np.random.Generator, cutout: Cutout) -> Cutout:
@@ -78,10 +85,23 @@ def textured_blob(random: np.random.Generator, sources: Sources) -> Cutout:
     side = int(min(picture.shape[:2]) * random.uniform(0.15, 0.9))
     y, x = (int(random.integers(0, extent - side + 1)) for extent in picture.shape[:2])
     texture = cv2.resize(picture[y : y + side, x : x + side], (size, size), interpolation=cv2.INTER_LINEAR)
-    if random.random() < 0.25:
-        texture = (0.25 * texture + 0.75 * random.uniform(0, 255, 3)).astype(np.uint8)
+    if random.random() < PAINTED:
+        texture = painted(random, texture.astype(np.uint8))
     outline = silhouette(random, sources, size) if random.random() < 0.4 else blob_mask(random, size)
     return Cutout(recolour(random, texture.astype(np.uint8), 1.0), outline, filled=True)
+
+
+def panel(random: np.random.Generator, sources: Sources, aspect: float) -> Cutout:
+    """A rectangle of some picture, so many times as high as wide: a wall, a van, a door."""
+    picture = any_picture(random, sources)
+    rows, columns = picture.shape[:2]
+    width = min(columns, rows / aspect) * random.uniform(0.2, 0.9)
+    sides = [min(max(round(side), 2), most) for side, most in ((width * aspect, rows), (width, columns))]
+    y, x = int(random.integers(0, rows - sides[0] + 1)), int(random.integers(0, columns - sides[1] + 1))
+    piece = recolour(random, picture[y : y + sides[0], x : x + sides[1]], 0.8)
+    if random.random() < PAINTED:
+        piece = painted(random, piece)
+    return Cutout(piece, np.full(piece.shape[:2], 255, np.uint8))
 
 
 def random_cutout(random: np.random.Generator, sources: Sources) -> Cutout:

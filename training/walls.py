@@ -2,13 +2,12 @@
 
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 
-from training.cutouts import any_picture, random_cutout, recolour, twin_of
+from training.cutouts import panel, random_cutout, twin_of
 from training.layers import PASSER, TARGET, Layer
 from training.paths import Floats, Path, curve, random_path
-from training.sources import Cutout, Sources
+from training.sources import Sources
 
 __all__ = ["walled"]
 
@@ -57,7 +56,7 @@ def walled(random: np.random.Generator, sources: Sources, length: int) -> list[L
         angle=np.full(length, wall.angle, np.float32),
         aspect=np.ones(length, np.float32),
     )
-    return [*twins, target, Layer(strip(random, sources, 2 * wall.half / REACH), over, PASSER)]
+    return [*twins, target, Layer(panel(random, sources, 2 * wall.half / REACH), over, PASSER)]
 
 
 def behind(random: np.random.Generator, wall: Wall, size: float, length: int) -> Floats:
@@ -91,16 +90,3 @@ def beside(random: np.random.Generator, wall: Wall, target: Layer, group: int) -
     along = random.uniform(-0.4, 0.4) + curve(random, length, 0.2)
     center = wall.place(along, (random.choice([-1, 1]) * across).astype(np.float32))
     return Layer(twin_of(random, target.cutout), replace(path, center=center), group)
-
-
-def strip(random: np.random.Generator, sources: Sources, thickness: float) -> Cutout:
-    """A long piece of some picture, its thickness in units of its length."""
-    picture = any_picture(random, sources)
-    rows, columns = picture.shape[:2]
-    wide = int(columns * random.uniform(0.4, 1.0))
-    high = min(max(int(wide * thickness), 2), rows)
-    y, x = int(random.integers(0, rows - high + 1)), int(random.integers(0, columns - wide + 1))
-    piece = recolour(random, picture[y : y + high, x : x + wide], 0.8)
-    sides = (480, max(round(480 * thickness), 2))
-    stretched = cv2.resize(piece, sides, interpolation=cv2.INTER_LINEAR).astype(np.uint8)
-    return Cutout(stretched, np.full(stretched.shape[:2], 255, np.uint8))
