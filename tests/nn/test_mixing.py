@@ -53,13 +53,16 @@ def test_long_float32_memories_are_mixed_before_they_are_projected() -> None:
 @pytest.mark.parametrize("faster", [True, False])
 def test_where_blocks_are_used(monkeypatch: pytest.MonkeyPatch, faster: bool) -> None:
     monkeypatch.setattr(mixing, "_plain_product_is_faster", lambda: faster)
-    half = torch.zeros(1, 1, 1024, 8, dtype=torch.bfloat16)
-    whole = torch.zeros(1, 1, 16384, 8)
+    half = torch.zeros(1, 1, 1024, 64, dtype=torch.bfloat16)
+    few = torch.zeros(1, 1, 576, 128, dtype=torch.bfloat16)
+    whole = torch.zeros(1, 1, 16384, 256)
     with torch.inference_mode():
         assert mixing.mixes_in_blocks(half, half, 8) is faster
+        assert mixing.mixes_in_blocks(few, few, 128) is faster
         assert not mixing.mixes_in_blocks(half, half[:, :, 1:], 8)
+        assert not mixing.mixes_in_blocks(few[..., :64], few[..., :64], 64)
         assert mixing.mixes_in_blocks(whole, whole, 4)
-        assert not mixing.mixes_in_blocks(whole, whole, 8)
+        assert not mixing.mixes_in_blocks(whole, whole, 256)
         assert not mixing.mixes_in_blocks(whole, whole[:, :, 1:], 4)
         assert not mixing.mixes_in_blocks(half.half(), half.half(), 4)
     assert not mixing.mixes_in_blocks(whole, whole, 4)

@@ -18,8 +18,8 @@ __all__ = ["mix", "mixes_in_blocks"]
 # Queries per block: enough rows for the matrix product to reach its speed, few enough that a block of
 # weights over 28,736 keys takes 30 MB.
 BLOCK = 512
-# Below so many keys the fused kernel's smaller overhead wins; measured.
-MANY_KEYS = {torch.bfloat16: 1024, torch.float32: 16384}
+# Below so many numbers in a head's keys the fused kernel's smaller overhead wins; measured.
+MANY = {torch.bfloat16: 1 << 16, torch.float32: 1 << 22}
 
 
 def mix(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -47,7 +47,7 @@ def mixes_in_blocks(q: Tensor, k: Tensor, width: int) -> bool:
     if (
         q.device.type != "cpu"
         or torch.is_grad_enabled()
-        or k.shape[2] < MANY_KEYS.get(q.dtype, k.shape[2] + 1)
+        or k.shape[2] * k.shape[3] < MANY.get(q.dtype, k.numel() + 1)
     ):
         return False
     return width < k.shape[3] if q.dtype == torch.float32 else _plain_product_is_faster()
