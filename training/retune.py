@@ -22,6 +22,7 @@ __all__ = ["Share", "retune"]
 
 SHARPNESS = "fine_read.sharpness"  # logs
 PRESENCE = "mask_decoder.presence_head."
+FAMILIARITY = "matching.familiarity."  # which pocket had from its eighth run on
 
 
 def read_pocket(source: Path) -> TensorFile:
@@ -83,14 +84,21 @@ def retune(
 
 
 def between(tensors: dict[str, Tensor], other: TensorFile, mixed: Share) -> dict[str, Tensor]:
-    """Weights on the line from some to others, in the type of the first."""
-    if {name: tensor.shape for name, tensor in tensors.items()} != {n: other[n].shape for n in other}:
+    """Weights on the line from some to others, in the type of the first.
+
+    The others may lack a familiarity, which means that it adds nothing.
+    """
+    others = {name: other[name] for name in other}
+    for name in tensors.keys() - others.keys():
+        if name.startswith(FAMILIARITY):
+            others[name] = tensors[name] * (0 if name.startswith(FAMILIARITY + "out.") else 1)
+    if {name: tensor.shape for name, tensor in tensors.items()} != {n: x.shape for n, x in others.items()}:
         raise WeightsError(
             f"Expected weights of the same network, but {mixed.source} has other tensors. Pass weights of a "
             f"run that began from these."
         )
     return {
-        name: ((1 - mixed.share) * tensor.float() + mixed.share * other[name].float()).to(tensor.dtype)
+        name: ((1 - mixed.share) * tensor.float() + mixed.share * others[name].float()).to(tensor.dtype)
         for name, tensor in tensors.items()
     }
 

@@ -57,7 +57,7 @@ class Recipe:
     until: float = 1.0  # how much of the run is done when its clips change size
     fresh: int = 1  # new clips in every step
     encoder_rate: float = 0.1  # learning rate of the backbone, in units of `learning_rate`
-    only: str = ""  # nothing but parameters whose names begin so is learned
+    only: tuple[str, ...] = ("",)  # nothing but parameters whose names begin with one of these is learned
     half: bool = False  # whether products are computed in bfloat16
     lengths: tuple[tuple[float, int], ...] = FROM_SCRATCH
     longest: int = 16  # frames of the clips there are
@@ -164,7 +164,8 @@ def optimiser_for(model: Sam2, recipe: Recipe) -> torch.optim.Optimizer:
     ]
     learned = [group for group in groups if group["params"]]
     if not learned:
-        raise SystemExit(f"No parameter of the network begins with {recipe.only!r}; pass another --only.")
+        names = " or ".join(map(repr, recipe.only))
+        raise SystemExit(f"No parameter of the network begins with {names}; pass another --only.")
     return torch.optim.AdamW(learned, lr=recipe.learning_rate, betas=(0.9, 0.98), fused=True)
 
 
@@ -315,7 +316,11 @@ def parsed_options() -> argparse.Namespace:
         "--encoder-rate", type=float, default=Recipe.encoder_rate, help="the backbone's, of it; 0 freezes it"
     )
     parser.add_argument(
-        "--only", default="", help="learn parameters whose names begin so, such as mask_decoder.presence_head"
+        "--only",
+        nargs="+",
+        type=str,
+        default=list(Recipe.only),
+        help="learn parameters whose names begin so, such as mask_decoder.presence_head",
     )
     parser.add_argument("--trained", type=Path, help="weights to go on from, such as the shipped ones")
     parser.add_argument("--save-every", type=float, default=Recipe.save_every, help="seconds")
@@ -347,12 +352,14 @@ def main() -> None:
         "minutes",
         "learning_rate",
         "encoder_rate",
-        "only",
         "fresh",
         "save_every",
     )
     recipe = Recipe(
-        half=options.bfloat16, longest=options.length, **{name: getattr(options, name) for name in names}
+        half=options.bfloat16,
+        longest=options.length,
+        only=tuple(options.only),
+        **{name: getattr(options, name) for name in names},
     )
     if options.trained is not None:
         recipe = replace(recipe, lengths=FROM_TRAINED, taught=0.0)

@@ -1,11 +1,17 @@
-"""Familiarity: nothing before training; then what stood there a frame ago, apart from what has just come."""
+"""Familiarity: nothing before training; then what stood there a while ago, apart from what has just come."""
+
+from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 
+from keepsight.nn.efficientnet import EfficientNetConfig
 from keepsight.nn.familiarity import FAINTEST, UNIT, Familiarity, shown_or_not
-from keepsight.nn.io import ImageFeatures
+from keepsight.nn.io import ImageFeatures, MemoryBatch
 from keepsight.nn.matching import MatchingConfig, MatchingRead
+from keepsight.nn.sam2 import Sam2
+from tests.weights.miniature import TINY
 
 SIDE, WIDTH, MEMORY_WIDTH = 4, 16, 8
 TOKENS = SIDE * SIDE
@@ -92,14 +98,57 @@ def test_a_twin_that_stands_there_is_told_from_the_object_that_comes_back(told: 
     first = read.remember(scene(object=OBJECT, twin=TWIN_PLACE), mask_of(OBJECT))
     hidden = read.remember(scene(twin=TWIN_PLACE), mask_of())
     memory = torch.stack([first, hidden, hidden], dim=1)
-    read.read(scene(object=NEW_PLACE, twin=TWIN_PLACE), memory, torch.zeros(1, 3, TOKENS, MEMORY_WIDTH))
-    everywhere, _, latest = told[0].view(TOKENS, 3, 2).unbind(1)
+    view, values = scene(object=NEW_PLACE, twin=TWIN_PLACE), torch.zeros(1, 3, TOKENS, MEMORY_WIDTH)
+    read.read(view, memory, values, earlier=1)
+    everywhere, _, before = told[0].view(TOKENS, 3, 2).unbind(1)
     twin, back = everywhere[TWIN_PLACE], everywhere[NEW_PLACE]
     torch.testing.assert_close(twin, back)  # by looks alone there is no telling
-    assert twin[0] == pytest.approx(twin[1].item(), rel=0.05)
-    assert latest[TWIN_PLACE, 1] > 0.9  # looks like what was there and was not the object
-    assert latest[NEW_PLACE, 1] < 0.05
-    assert latest[:, 0].max() == 0  # the object was nowhere
+    assert 2 * twin[0] == pytest.approx(twin[1].item(), rel=0.05)  # seen once as itself, its twin twice
+    assert before[TWIN_PLACE, 1] > 0.9  # looks like what was there and was not the object
+    assert before[NEW_PLACE, 1] < 0.05
+    assert before[:, 0].max() == 0  # the object was nowhere
+
+
+def test_what_came_a_few_frames_ago_is_still_new(told: list[torch.Tensor]) -> None:
+    """What is missed when it begins to come into view is not known ever after as what was there already."""
+    read = read_of(nearness=6.0)
+    first = read.remember(scene(object=OBJECT), mask_of(OBJECT))
+    hidden = read.remember(scene(), mask_of())
+    missed = read.remember(scene(object=NEW_PLACE), mask_of())
+    memory = torch.stack([first, hidden, missed], dim=1)
+    for earlier in (1, 2):
+        read.read(scene(object=NEW_PLACE), memory, torch.zeros(1, 3, TOKENS, MEMORY_WIDTH), earlier=earlier)
+    new, known = (sums[0, NEW_PLACE, 5] for sums in told)
+    assert new < 0.05
+    assert known > 0.9
+
+
+@pytest.mark.parametrize(("ages", "earlier"), [((0,), 0), ((0, 3, 1), 1), ((0, 0, 1), 2), ((0, 0), 1)])
+def test_networks_ask_the_oldest_tracked_frame(
+    monkeypatch: pytest.MonkeyPatch, ages: tuple[int, ...], earlier: int
+) -> None:
+    config = replace(TINY, encoder=EfficientNetConfig(), matching=MatchingConfig(key_width=8, familiarity=4))
+    network = Sam2(config).eval()
+    asked: list[int] = []
+    read = MatchingRead.read
+
+    def listen(self: MatchingRead, *args: Any, earlier: int) -> tuple[torch.Tensor, torch.Tensor]:
+        asked.append(earlier)
+        return read(self, *args, earlier=earlier)
+
+    monkeypatch.setattr(MatchingRead, "read", listen)
+    with torch.inference_mode():
+        features = network.encode_image(torch.zeros(1, 3, config.image_size, config.image_size))
+        side = 4 * config.grid
+        maps = network.encode_memory(features, torch.zeros(1, 1, side, side), torch.ones(1, 1), prompted=True)
+        memory = MemoryBatch(
+            torch.stack([maps] * len(ages), dim=1),
+            torch.tensor([ages]),
+            torch.zeros(1, 1, config.width),
+            torch.ones(1, 1),
+        )
+        network.segment(features, memory, None, multimask=True)
+    assert asked == [earlier]
 
 
 def test_the_mean_over_frames_does_not_grow_with_them(told: list[torch.Tensor]) -> None:

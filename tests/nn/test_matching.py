@@ -128,7 +128,7 @@ def test_distances_are_those_of_a_unit_square() -> None:
     assert squares[0, 7] == pytest.approx(0.75**2 + 0.5**2)
 
 
-def test_frames_without_the_object_are_not_read_but_for_the_first(read: MatchingRead) -> None:
+def test_frames_without_the_object_are_not_read_but_for_the_first_and_one_more(read: MatchingRead) -> None:
     first, last = read.remember(features(1), logits(1, 1)), read.remember(features(2), logits(1, 2))
     absent = read.remember(features(3), torch.full((1, 1, 16, 16), -1024.0))
     values = torch.randn(1, 3, TOKENS, MEMORY_WIDTH)
@@ -136,6 +136,9 @@ def test_frames_without_the_object_are_not_read_but_for_the_first(read: Matching
     with_absent = read.read(view, torch.stack([first, absent, last], dim=1), values)
     without = read.read(view, torch.stack([first, last], dim=1), values[:, [0, 2]])
     torch.testing.assert_close(with_absent, without, atol=1e-5, rtol=1e-5)
+    _, told = read.read(view, torch.stack([first, absent, last], dim=1), values, earlier=1)
+    assert (told[0, 0] <= without[1][0, 0]).all()  # it says of every place that it was not the object
+    assert (told[0, 0] < without[1][0, 0] - 1e-3).any()
     _, masks = read.read(view, torch.stack([absent, absent], dim=1), values[:, :2])
     assert not masks.any()
 

@@ -280,7 +280,7 @@ def test_a_run_resumes_where_it_was(
 
 def test_one_part_may_be_learned_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("training.train.POCKET", SMALL)
-    pool, recipe = filled(), Recipe(steps=10, batch=2, warmup=1, only="mask_decoder.presence_head")
+    pool, recipe = filled(), Recipe(steps=10, batch=2, warmup=1, only=("mask_decoder.presence_head",))
     run = begin(recipe, pool)
     before = {name: value.clone() for name, value in run.model.state_dict().items()}
     take_step(run, recipe, pool)
@@ -294,7 +294,7 @@ def test_options_that_leave_nothing_to_do_are_refused(
 ) -> None:
     monkeypatch.setattr("training.train.POCKET", SMALL)
     with pytest.raises(SystemExit, match="No parameter of the network begins with 'no_such_part'"):
-        begin(Recipe(only="no_such_part"), filled())
+        begin(Recipe(only=("no_such_part",)), filled())
     for option, value in (("--workers", "0"), ("--size", "100")):
         monkeypatch.setattr("sys.argv", ["train", "--out", "x", option, value])
         with pytest.raises(SystemExit):

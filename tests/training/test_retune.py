@@ -12,7 +12,7 @@ from keepsight import load_model
 from keepsight.errors import WeightsError
 from keepsight.nn.sam2 import Sam2
 from training.export import SHIPPED
-from training.retune import PRESENCE, SHARPNESS, Share, retune
+from training.retune import FAMILIARITY, PRESENCE, SHARPNESS, Share, retune
 
 
 def test_retuned_weights_are_a_network_of_another_size(tmp_path: Path) -> None:
@@ -63,3 +63,19 @@ def test_weights_of_two_runs_can_be_mixed(tmp_path: Path) -> None:
         torch.testing.assert_close(after[name].float(), wanted, rtol=0.01, atol=1e-3)
     with pytest.raises(WeightsError, match="weights of the same network"):
         retune(SHIPPED, tmp_path / "x.safetensors", size=384, mixed=Share(tmp_path / "more.safetensors", 0.5))
+
+
+def test_weights_from_before_a_part_was_added_are_mixed_as_ones_in_which_it_does_nothing(
+    tmp_path: Path,
+) -> None:
+    before = load_file(SHIPPED)
+    older = {name: tensor for name, tensor in before.items() if not name.startswith(FAMILIARITY)}
+    assert len(older) == len(before) - 4
+    with safe_open(SHIPPED, "pt") as file:
+        save_file(older, tmp_path / "older.safetensors", file.metadata())
+    mixed = Share(tmp_path / "older.safetensors", 0.25)
+    retune(SHIPPED, tmp_path / "new.safetensors", size=384, mixed=mixed)
+    after = load_file(tmp_path / "new.safetensors")
+    for name, tensor in before.items():
+        factor = 0.75 if name.startswith(FAMILIARITY + "out.") else 1.0
+        torch.testing.assert_close(after[name].float(), factor * tensor.float(), rtol=1e-3, atol=1e-6)

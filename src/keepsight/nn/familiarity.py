@@ -2,8 +2,10 @@
 
 What is read from memory by likeness is a mean, which doesn't tell how alike the places were that it came
 from. A look-alike that has stood beside the object all the while and the object itself, come back somewhere
-else, read the same mean; but the one looks just like what was in its place a frame ago, and that was not the
-object. (Distractor-aware memories, Videnovic et al. 2025, keep frames for this; here every frame says it.)
+else, read the same mean; but the one looks just like what was in its place a while ago, and that was not the
+object. (Distractor-aware memories, Videnovic et al. 2025, keep frames for this; here the oldest frame that
+was tracked into says it. The latest would not do: what is missed on the frame on which it begins to come
+into view would be known ever after as what isn't the object.)
 """
 
 import torch
@@ -13,7 +15,7 @@ __all__ = ["Familiarity", "shown_or_not"]
 
 FAINTEST = 1e-6  # sum of likenesses that counts as none
 UNIT = 8.0  # logs of likeness are divided by this
-READS = 3  # everywhere, nearby, and nearby in the latest frame
+READS = 3  # everywhere, nearby, and nearby in the oldest frame that was tracked into
 
 
 def shown_or_not(evidence: Tensor) -> Tensor:

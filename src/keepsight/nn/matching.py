@@ -74,23 +74,24 @@ def in_parts(queries: Tensor, keys: Tensor) -> Sequence[Tensor]:
     return torch.split(queries, max(1, at_a_time // keys.shape[1]), dim=1)
 
 
-def _telling(evidence: Tensor) -> Tensor:
-    """Which frames of (B, F, n, 16) are read, (B, F): those that show the object, and the first.
+def _telling(evidence: Tensor, earlier: int) -> Tensor:
+    """Which frames of (B, F, n, 16) are read, (B, F): those that show the object, the first, and `earlier`.
 
-    Where it was absent for long, only absence would be remembered, and it would never be found again.
+    Where it was absent for long, only absence would be remembered, and it would never be found again; but
+    without any such frame, things like it that were in sight all the while would be taken for it.
     """
     shown = evidence.amax(dim=(2, 3)) > 0.5
-    return shown.index_fill(1, torch.zeros(1, dtype=torch.int64, device=shown.device), True)
+    return shown.index_fill(1, torch.tensor((0, earlier), device=shown.device), True)
 
 
-def _columns(values: Tensor, evidence: Tensor) -> tuple[Tensor, Tensor]:
+def _columns(values: Tensor, evidence: Tensor, earlier: int) -> tuple[Tensor, Tensor]:
     """What likenesses weigh of (B, F, n, D) values and (B, F, n, 16) masks, everywhere and nearby.
 
     Both (B, F, n, MARKS + D + 16 + 1): whether a cell was the object and whether it was not, for the mean
     over frames, then values and mask and a 1, which sums up the weights, of the frames that are `_telling`.
     Nearby, the others tell as well what was not the object.
     """
-    telling = _telling(evidence)[..., None, None].to(values.dtype)
+    telling = _telling(evidence, earlier)[..., None, None].to(values.dtype)
     marks = shown_or_not(evidence)
     content = telling * with_ones(torch.cat((values, evidence), dim=-1))
     everywhere = marks * telling / telling.sum(dim=1, keepdim=True)
@@ -144,7 +145,13 @@ class MatchingRead(nn.Module):
         return coarse(torch.cat((keys.expand(len(evidence), -1, -1), evidence.to(keys.dtype)), dim=-1))
 
     def read(
-        self, features: ImageFeatures, extra: Tensor, values: Tensor, scales: Tensor | None = None
+        self,
+        features: ImageFeatures,
+        extra: Tensor,
+        values: Tensor,
+        scales: Tensor | None = None,
+        *,
+        earlier: int = 0,
     ) -> tuple[Tensor, Tensor]:
         """Looks every cell of a frame up in the memory of B objects.
 
@@ -153,6 +160,7 @@ class MatchingRead(nn.Module):
             extra: (B, F, n, extra_width), from `remember`.
             values: (B, F, n, memory_width), the memory encoder's tokens of the same frames.
             scales: (B, F), factors of the frames' keys; None for 1.
+            earlier: which of the F frames tells what was there already, the oldest of the tracked ones.
 
         Returns:
             (B, C, h, w), to be added to the embedding; and the masks that were read, of all of memory and
@@ -163,8 +171,8 @@ class MatchingRead(nn.Module):
         keys, evidence = extra[..., : self.key_width], extra[..., self.key_width :]
         if scales is not None:
             keys = keys * scales[..., None, None].to(keys.dtype)
-        told, marked = _columns(values, evidence.to(values.dtype))
-        newest = shown_or_not(evidence[:, -1].to(values.dtype))
+        told, marked = _columns(values, evidence.to(values.dtype), earlier)
+        already = shown_or_not(evidence[:, earlier].to(values.dtype))
         # The product subtracts the largest cosine itself (it sums in float32 whatever its type): both
         # softmaxes share one exponential that cannot overflow, scaled keys exceeding 1 by little.
         asked = self._keys(features) / self.temperature
@@ -177,13 +185,13 @@ class MatchingRead(nn.Module):
             likeness = (part @ offered.mT).exp()
             by_frame = likeness.view(*likeness.shape[:2], frames, tokens)
             close = (by_frame * near[:, :, None]).flatten(2)
-            latest = close[..., -tokens:] @ newest
-            parts.append((likeness @ told.flatten(1, 2), close @ marked.flatten(1, 2), latest))
-        wide, near, latest = (torch.cat(read, dim=1) for read in zip(*parts, strict=True))
+            before = (by_frame[:, :, earlier] * near) @ already
+            parts.append((likeness @ told.flatten(1, 2), close @ marked.flatten(1, 2), before))
+        wide, near, before = (torch.cat(read, dim=1) for read in zip(*parts, strict=True))
         means = [read[..., MARKS:-1] / read[..., -1:] for read in (wide, near)]
         out = self.fuse(torch.cat(means, dim=-1))
         if self.familiarity is not None:
-            out = out + self.familiarity(torch.cat((wide[..., :MARKS], near[..., :MARKS], latest), dim=-1))
+            out = out + self.familiarity(torch.cat((wide[..., :MARKS], near[..., :MARKS], before), dim=-1))
         masks = torch.cat([mean[..., -(EVIDENCE_SIDE**2) :] for mean in means], dim=-1)
         addition, grid = (x.transpose(1, 2).reshape(len(x), -1, height, width) for x in (out, masks))
         return addition, F.pixel_shuffle(grid, EVIDENCE_SIDE)

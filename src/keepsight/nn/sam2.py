@@ -242,7 +242,8 @@ class Sam2(nn.Module):
         embedding, carried = features.embedding, None
         if self.matching is not None:
             plain, extra, keys = self._parts(memory.maps)
-            addition, carried = self.matching.read(features, extra, plain, memory.map_scales)
+            oldest = min(_prompted(memory), memory.maps.shape[1] - 1)
+            addition, carried = self.matching.read(features, extra, plain, memory.map_scales, earlier=oldest)
             embedding = embedding + addition
             if self.fine_read is not None:
                 fine = self.fine_read.read(features, keys, self.matching.evidence(extra))
@@ -330,12 +331,17 @@ def _resized(maps: Tensor, side: int) -> Tensor:
     return resized.to(maps.dtype)
 
 
+def _prompted(memory: MemoryBatch) -> int:
+    """How many frames were prompted, for all objects; they come first."""
+    return int((memory.ages == 0).all(dim=0).sum())
+
+
 def _latest(memory: MemoryBatch, count: int) -> MemoryBatch:
     """The maps of prompted frames and of the latest `count` others; all for 0."""
     frames = memory.maps.shape[1]
     if not count or frames <= count:
         return memory
-    prompted = int((memory.ages == 0).all(dim=0).sum())
+    prompted = _prompted(memory)
     if frames - prompted <= count:
         return memory
     kept = [*range(prompted), *range(frames - count, frames)]
