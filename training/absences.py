@@ -8,7 +8,7 @@ import numpy as np
 
 from training.cutouts import panel, random_cutout, twin_of
 from training.layers import PASSER, TARGET, Clip, Layer, paste_all
-from training.paths import Floats, random_path
+from training.paths import Floats, random_path, until_arrival
 from training.scenes import background_frames
 from training.sources import Image, Region, Sources, cut_out
 
@@ -20,7 +20,6 @@ TO_THE_END = 0.4  # share of the covers that stay as long as the clip lasts
 PACES = 0.1, 1.5  # of covers, in lengths of the object per frame
 WITH_TWIN = 0.6  # share of the covered objects that have one
 APART = 1.0, 3.0  # how far off it is, in lengths of the object
-LATE = 0.35  # share of the twins that come into view later
 WALL = 0.6  # share of the covers that are panels, not things
 
 
@@ -102,8 +101,7 @@ def bystander(random: np.random.Generator, clip: Clip, where: Whereabouts) -> La
     scale = max(twin.alpha.shape) / size * random.uniform(0.8, 1.2)
     path = random_path(random, length, scale, random.uniform(0.1, 1.0))
     way = random.uniform(0, 2 * np.pi)
-    late = int(random.integers(1, length)) if random.random() < LATE else 0
-    outside = np.maximum(late - np.arange(length), 0) * random.uniform(*PACES)
+    outside = until_arrival(random, length) * random.uniform(*PACES)
     apart = where.extents[0] * (random.uniform(*APART) + outside)[:, None] * [np.cos(way), np.sin(way)]
     center = where.places[0] + apart + path.center - path.center[0]
     return Layer(twin, replace(path, center=center.astype(np.float32)), PASSER)

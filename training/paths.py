@@ -15,11 +15,13 @@ __all__ = [
     "random_squeeze",
     "slide",
     "source_grid",
+    "until_arrival",
     "vanish",
 ]
 
 Floats = NDArray[np.float32]
 
+LATE = 0.4  # share of the things that are only on their way at first
 WIDE = 9 / 16  # how much narrower things look in a wide frame that was made square
 
 
@@ -93,6 +95,12 @@ def vanish(random: np.random.Generator, path: Path) -> Path:
         center[last:] += random.uniform(0.2, 0.8, 2).astype(np.float32) - center[min(last, length - 1)]
     center[first:last] += 3.0
     return replace(path, center=center)
+
+
+def until_arrival(random: np.random.Generator, length: int) -> Floats:
+    """How many frames something still has to go, (T,): none on any frame, or fewer and fewer."""
+    arrives = int(random.integers(1, length)) if random.random() < LATE else 0
+    return np.maximum(arrives - np.arange(length), 0).astype(np.float32)
 
 
 def camera_path(random: np.random.Generator, length: int, speed: float, focus: Floats | None) -> Path:

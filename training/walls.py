@@ -6,7 +6,7 @@ import numpy as np
 
 from training.cutouts import panel, random_cutout, twin_of
 from training.layers import PASSER, TARGET, Layer
-from training.paths import Floats, Path, curve, random_path
+from training.paths import Floats, Path, curve, random_path, until_arrival
 from training.sources import Sources
 
 __all__ = ["walled"]
@@ -17,7 +17,6 @@ HALF = 0.6  # how far an object reaches from its centre, in units of its size
 PACES = 0.1, 1.0  # how far it goes in a frame, likewise
 FARTHEST = 0.2  # from where it can just be seen, in units of the frame's side
 STAYS = 0.3  # share of the objects that don't come out again
-LATE = 0.4  # share of the twins that come into view later
 
 
 @dataclass(frozen=True)
@@ -84,8 +83,7 @@ def beside(random: np.random.Generator, wall: Wall, target: Layer, group: int) -
     """A twin of the object that stays on one side of the wall, and may come into view later."""
     length, size = len(target.path.scale), float(target.path.scale[0])
     path: Path = random_path(random, length, size * random.uniform(0.8, 1.2), random.uniform(0.1, 0.8))
-    late = int(random.integers(1, length)) if random.random() < LATE else 0
-    outside = np.maximum(late - np.arange(length), 0) * random.uniform(0.1, 1.0) * size
+    outside = until_arrival(random, length) * random.uniform(*PACES) * size
     across = wall.half + HALF * size + random.uniform(0, FARTHEST) + outside + curve(random, length, 0.1)
     along = random.uniform(-0.4, 0.4) + curve(random, length, 0.2)
     center = wall.place(along, (random.choice([-1, 1]) * across).astype(np.float32))

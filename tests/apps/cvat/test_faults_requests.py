@@ -55,7 +55,7 @@ def test_shapes_as_large_as_the_frame(user: User) -> None:
         {"type": "rectangle", "points": [0.0, 0.0, WIDTH, HEIGHT]},
     ]
     whole = ks.Mask(np.ones((HEIGHT, WIDTH), np.bool_))
-    session = ks.Session(ks.load_model("pocket"))
+    session = ks.Session(ks.load_model("pocket", device="cpu", dtype="float32"))  # as the function does here
     session.step(FRAMES[0], {1: whole, 2: whole})
     reply = user.cvat.begin(1, 0, shapes)
     for frame in (1, 2):

@@ -21,8 +21,9 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def clip(tmp_path: Path) -> Clip:
-    return make_clip(tmp_path / "clip", FRAMES)
+def clip(tmp_path: Path, request: pytest.FixtureRequest) -> Clip:
+    """An easy clip, or the one that a test is parametrised with."""
+    return make_clip(tmp_path / "clip", FRAMES, getattr(request, "param", "dog"))
 
 
 @pytest.fixture

@@ -84,6 +84,7 @@ def test_a_run_is_watched_and_cancelled(desk: Desk, tmp_path: Path) -> None:
     desk.until(lambda: len(desk.sources()) == done, "it is as it was before that run")
 
 
+@pytest.mark.parametrize("clip", ["libby"], indirect=True)  # a dog that runs behind a fence
 def test_a_bad_frame_is_corrected_and_tracked_on_from(desk: Desk, tmp_path: Path) -> None:
     page = desk.page
     desk.point()
