@@ -1,11 +1,14 @@
 """Promises that need a real network: random weights, tiny configuration, memory full."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from keepsight.api.tracker import VideoTracker
 from keepsight.api.tracking import track
+from keepsight.nn.matching import MatchingConfig
 from keepsight.nn.sam2 import Sam2
 from keepsight.session import Session
 from keepsight.types import Box, FrameResult, Mask, Points, Prompt
@@ -54,6 +57,22 @@ def test_objects_together_equal_each_alone(network: Sam2) -> None:
             if i in a:
                 np.testing.assert_allclose(a[i].logits, b[i].logits, atol=2e-4, rtol=2e-4)  # type: ignore[arg-type]
                 assert a[i].score == pytest.approx(b[i].score, abs=1e-4)
+
+
+def test_objects_with_as_many_maps_but_fewer_prompts_do_not_mix() -> None:
+    """On frame 4 both remember four maps: two of them prompted of the one object, one of the other."""
+    torch.manual_seed(7)
+    matching = MatchingConfig(key_width=8, fine_width=8, attended=1, familiarity=4)
+    network = Sam2(replace(tiny_config(), matching=matching)).eval().requires_grad_(False)
+    randomise(network, seed=8)
+    favour_presence(network, by=2.0)
+    first, second = PROMPTS[0][1], PROMPTS[9][1]
+    prompts: dict[int, dict[int, Prompt]] = {0: {1: first, 2: PROMPTS[0][2]}, 2: {1: second}}
+    together = streamed(network, prompts)[:8]
+    for i in (1, 2):
+        alone = streamed(network, {f: {i: said[i]} for f, said in prompts.items() if i in said})[:8]
+        for a, b in zip(together, alone, strict=True):
+            np.testing.assert_allclose(a[i].logits, b[i].logits, atol=2e-4, rtol=2e-4)  # type: ignore[arg-type]
 
 
 def test_a_state_from_disk_goes_on_as_if_it_had_stayed(network: Sam2) -> None:

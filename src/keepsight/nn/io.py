@@ -56,13 +56,13 @@ class MemoryView(NamedTuple):
     pointer_scales: tuple[float, ...] = ()  # likewise per pointer
 
     @property
-    def layout(self) -> tuple[int, int]:
-        """Number of maps and of pointers: what must agree for views to be computed as one batch."""
-        return len(self.maps), len(self.pointers)
+    def layout(self) -> tuple[int, int, int]:
+        """Number of maps, of prompted ones among them, and of pointers: agrees among views of one batch."""
+        return len(self.maps), self.ages.count(0), len(self.pointers)
 
 
 class MemoryBatch(NamedTuple):
-    """B views of one layout, stacked."""
+    """B views of one layout, stacked: of all, the same maps are of prompted frames."""
 
     maps: Tensor  # (B, F, n, D)
     ages: Tensor  # (B, F) int64

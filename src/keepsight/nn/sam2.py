@@ -332,8 +332,8 @@ def _resized(maps: Tensor, side: int) -> Tensor:
 
 
 def _prompted(memory: MemoryBatch) -> int:
-    """How many frames were prompted, for all objects; they come first."""
-    return int((memory.ages == 0).all(dim=0).sum())
+    """How many frames were prompted, as many for all objects; they come first."""
+    return int((memory.ages[0] == 0).sum())
 
 
 def _latest(memory: MemoryBatch, count: int) -> MemoryBatch:
