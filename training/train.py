@@ -318,7 +318,6 @@ def parsed_options() -> argparse.Namespace:
     parser.add_argument(
         "--only",
         nargs="+",
-        type=str,
         default=list(Recipe.only),
         help="learn parameters whose names begin so, such as mask_decoder.presence_head",
     )

@@ -10,8 +10,9 @@ into view would be known ever after as what isn't the object.)
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-__all__ = ["Familiarity", "shown_or_not"]
+__all__ = ["FAINTEST", "Familiarity", "how_alike", "shown_or_not"]
 
 FAINTEST = 1e-6  # sum of likenesses that counts as none
 UNIT = 8.0  # logs of likeness are divided by this
@@ -22,6 +23,11 @@ def shown_or_not(evidence: Tensor) -> Tensor:
     """The share of a cell that was the object and the share that was not, (..., 2), of its mask (..., 16)."""
     shown = evidence.mean(dim=-1, keepdim=True)
     return torch.cat((shown, 1 - shown), dim=-1)
+
+
+def how_alike(sums: Tensor) -> Tensor:
+    """Logs of sums of likenesses, 0 or more, in units of `UNIT`; float32."""
+    return sums.float().clamp(min=FAINTEST).log() / UNIT
 
 
 class Familiarity(nn.Module):
@@ -49,6 +55,5 @@ class Familiarity(nn.Module):
         Returns:
             (B, n, C).
         """
-        logs = sums.float().clamp(min=FAINTEST).log() / UNIT
-        added: Tensor = self.out(torch.nn.functional.gelu(self.hidden(logs.to(self.hidden.weight.dtype))))
+        added: Tensor = self.out(F.gelu(self.hidden(how_alike(sums).to(self.hidden.weight.dtype))))
         return added

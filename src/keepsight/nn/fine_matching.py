@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from keepsight.nn.familiarity import FAINTEST, how_alike
 from keepsight.nn.io import ImageFeatures
 from keepsight.nn.matching import coarse, in_parts, with_ones
 
@@ -18,8 +19,6 @@ SHARPNESS = 2.7  # log of the factor of cosines, before training
 NEARNESS = 6.0  # log of the near read's penalty per squared frame side, before training
 BAND = 4  # rows of cells that are looked up together nearby
 MARGIN = 8  # how many rows above and below a band count as nearby
-FAINTEST = 1e-6  # sum of likenesses that counts as none
-CONFIDENCE_UNIT = 8.0  # logs of likeness are divided by this
 # A bell ends at 1e-10: products with denormal numbers take twenty times as long.
 STEEPEST = 23.0
 
@@ -57,8 +56,7 @@ class FineRead(nn.Module):
 
         Returns:
             (B, 4, 4h, 4w): the mask of the first frame, looked up everywhere, and of the last, looked up
-            nearby, probabilities 0..1; then the logs of how alike the places were that each came from, in
-            units of `CONFIDENCE_UNIT`.
+            nearby, probabilities 0..1; then `how_alike` the places were that each came from.
         """
         grid = (features.embedding.shape[2], features.embedding.shape[3])
         query = self._keys(features)
@@ -72,8 +70,8 @@ class FineRead(nn.Module):
         sums = torch.stack((self._everywhere(query, *first), self._nearby(query, *last)), dim=1).float()
         weight = sums[..., -1]  # (B, 2, 2h, 2w)
         masks = (sums[..., :-1] / (weight[..., None] + FAINTEST)).permute(0, 1, 4, 2, 3).flatten(1, 2)
-        told = weight.clamp(min=FAINTEST).log() / CONFIDENCE_UNIT
-        return torch.cat((F.pixel_shuffle(masks, 2), F.interpolate(told, scale_factor=2.0)), dim=1)
+        told = F.interpolate(how_alike(weight), scale_factor=2.0)
+        return torch.cat((F.pixel_shuffle(masks, 2), told), dim=1)
 
     def _keys(self, features: ImageFeatures) -> Tensor:
         """Unit keys, (1 or B, 2h, 2w, K)."""
