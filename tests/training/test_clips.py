@@ -27,7 +27,6 @@ from training.paths import approach, random_path, slide, vanish
 from training.scenes import real_frames
 from training.sources import (
     Cutout,
-    Photo,
     Sources,
     Tracklet,
     blob_mask,
@@ -43,19 +42,6 @@ SIZE = 64
 
 # pycocotools 2.0.11 has not caught up with NumPy 2 (in decode).
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning")
-
-
-@pytest.fixture(scope="module")
-def sources() -> Sources:
-    random = np.random.default_rng(0)
-    photos = []
-    for _ in range(3):
-        image = random.integers(0, 255, (80, 60, 3), dtype=np.uint8)
-        region = np.zeros((80, 60), np.uint8)
-        cv2.ellipse(region, (30, 40), (15, 25), 0, 0, 360, (255,), -1)
-        photos.append(Photo(cv2.blur(image, (5, 5)).astype(np.uint8), (region,)))
-    frames = [np.roll(photos[0].image, 2 * i, axis=1) for i in range(20)]
-    return Sources(photos, [photos[1].image], [frames])
 
 
 def test_a_clip_is_the_same_every_time_and_another_for_another_number(sources: Sources) -> None:

@@ -1,26 +1,13 @@
 """Walls: the object is seen, then not, then in most clips again; its twins are in sight and aren't it."""
 
-import cv2
 import numpy as np
 import pytest
 
 from training.layers import PASSER, TARGET, Clip, paste_all
-from training.sources import Photo, Sources
+from training.sources import Sources
 from training.walls import Wall, walled
 
 LENGTH, SIZE, TRIES = 12, 96, 60
-
-
-@pytest.fixture(scope="module")
-def sources() -> Sources:
-    random = np.random.default_rng(0)
-    photos = []
-    for _ in range(3):
-        image = cv2.blur(random.integers(0, 255, (80, 120, 3), dtype=np.uint8), (5, 5)).astype(np.uint8)
-        region = np.zeros((80, 120), np.uint8)
-        cv2.ellipse(region, (60, 40), (25, 25), 0, 0, 360, (255,), -1)
-        photos.append(Photo(image, (region,)))
-    return Sources(photos, [photos[1].image], [])
 
 
 @pytest.fixture(scope="module")
