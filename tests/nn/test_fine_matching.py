@@ -86,7 +86,7 @@ def test_each_of_two_frames_answers_with_its_own_mask(read: FineRead) -> None:
 @pytest.mark.parametrize("side", [4, 10, 20])
 def test_the_near_read_is_a_full_read_of_the_rows_around(read: FineRead, side: int) -> None:
     query, keys = (F.normalize(torch.randn(1, side, side, KEY), dim=-1) for _ in range(2))
-    content = torch.rand(1, side, side, 5)
+    content = torch.rand(1, 5, side, side)
     read.sharpness.data.fill_(2.0)
     found = read._nearby(query, keys, content)
     places = torch.stack(torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij"), -1).reshape(
@@ -99,7 +99,7 @@ def test_the_near_read_is_a_full_read_of_the_rows_around(read: FineRead, side: i
     logs = (query.flatten(1, 2) @ keys.flatten(1, 2).mT - 1)[0] * read.sharpness[1].exp() - penalty
     weights = torch.where(inside, logs.exp(), 0.0)
     torch.testing.assert_close(
-        found.flatten(1, 2)[0], weights @ content.flatten(1, 2)[0], atol=1e-6, rtol=1e-3
+        found.flatten(2)[0].T, weights @ content.flatten(2)[0].T, atol=1e-6, rtol=1e-3
     )
 
 
@@ -113,6 +113,20 @@ def test_objects_do_not_mix_and_gradients_arrive(read: FineRead) -> None:
     both.square().mean().backward()  # type: ignore[no-untyped-call]
     missing = [name for name, p in read.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     assert missing in ([], ["coarse_key.weight"])  # these frames have no coarse features
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_objects_that_saw_the_same_frames_share_their_likenesses(read: FineRead, same: bool) -> None:
+    """And find what they find alone; in tracking, where no gradients are taken."""
+    views = [frame(scene(6)), frame(scene(6 if same else 7))]
+    remembered = torch.cat([read.remember(view) for view in views])[:, None].repeat(1, 2, 1, 1)
+    masks = torch.cat([evidence(square(0, 0)), evidence(square(16, 8))])[:, None].repeat(1, 2, 1, 1)
+    with torch.inference_mode():
+        assert len(matching.shared(remembered, torch.zeros(1))) == (1 if same else 2)
+        assert len(matching.shared(remembered, torch.zeros(2))) == 2
+        both = read.read(frame(scene(5)), remembered, masks)
+        alone = [read.read(frame(scene(5)), remembered[i : i + 1], masks[i : i + 1]) for i in (0, 1)]
+    torch.testing.assert_close(both, torch.cat(alone), atol=1e-5, rtol=1e-4)
 
 
 def test_bfloat16_carries_nearly_the_same(read: FineRead) -> None:

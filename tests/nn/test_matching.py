@@ -104,6 +104,25 @@ def test_objects_and_order_of_frames_do_not_mix(read: MatchingRead) -> None:
     )
 
 
+@pytest.mark.parametrize("same", [True, False])
+def test_objects_that_saw_the_same_frames_share_their_likenesses(read: MatchingRead, same: bool) -> None:
+    """And read what they read alone, asked for one frame or each for its own; where no gradients are taken."""
+    extra = torch.stack([read.remember(features(n), logits(3, n)) for n in (1, 2)], dim=1)
+    if not same:
+        extra[2, 1] = read.remember(features(5), logits())[0]
+    values, scales = torch.randn(3, 2, TOKENS, MEMORY_WIDTH), torch.tensor([[1.0, 0.9]]).expand(3, 2)
+    with torch.inference_mode():
+        for view in (features(3), features(3, batch=3)):
+            own = [view._replace(embedding=e[None]) for e in view.embedding.expand(3, -1, -1, -1)]
+            both = read.read(view, extra, values, scales, earlier=1)
+            alone = [
+                read.read(own[i], *(x[i : i + 1] for x in (extra, values, scales)), earlier=1)
+                for i in range(3)
+            ]
+            for got, wanted in zip(both, zip(*alone, strict=True), strict=True):
+                torch.testing.assert_close(got, torch.cat(wanted), atol=1e-5, rtol=1e-5)
+
+
 def test_features_of_each_object_are_accepted(read: MatchingRead) -> None:
     frames = features(4, batch=2)
     extra = read.remember(frames, logits(2))

@@ -65,19 +65,24 @@ class EfficientNetLevels(NamedTuple):
 
 
 class SameConv(nn.Conv2d):
-    """Convolution padded as TensorFlow pads: at stride 2, a row more below and right than above and left."""
+    """Convolution padded as TensorFlow pads: at stride 2, a row more below and right than above and left.
+
+    That is what remains of a convolution padded alike on all sides, by `stride` more, without its first row
+    and column; padding the input itself would copy it, which takes longer than to convolve it.
+    """
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
-        super().__init__(
-            inputs, outputs, kernel, stride, kernel // 2 if stride == 1 else 0, groups=groups, bias=True
-        )
         before = (kernel - stride) // 2
-        after = kernel - stride - before
-        self.margins = (before, after, before, after) if stride > 1 else None
+        padding = before if stride == 1 else before + stride
+        super().__init__(inputs, outputs, kernel, stride, padding, groups=groups, bias=True)
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps (B, inputs, H, W) to (B, outputs, H / stride, W / stride), for sides divisible by stride."""
-        return super().forward(x if self.margins is None else F.pad(x, self.margins))
+        out = super().forward(x)
+        if self.stride == (1, 1):
+            return out
+        height, width = (side // self.stride[0] for side in x.shape[2:])
+        return out[:, :, 1 : 1 + height, 1 : 1 + width]
 
 
 class InvertedResidual(nn.Module):
@@ -94,7 +99,8 @@ class InvertedResidual(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Maps (B, inputs, H, W) to (B, outputs, H / stride, W / stride)."""
         hidden = x if self.expand is None else F.relu6(self.expand(x), inplace=True)
-        out: Tensor = self.project(F.relu6(self.filter(hidden), inplace=True))
+        # Not in place: of a part of a larger map this makes a dense one, which the next convolution needs.
+        out: Tensor = self.project(F.relu6(self.filter(hidden)))
         return x + out if self.is_residual else out
 
 
@@ -117,7 +123,7 @@ class EfficientNetLite(nn.Module):
 
     def forward(self, pixels: Tensor) -> EfficientNetLevels:
         """Maps normalised pixels (B, 3, S, S), S divisible by 32, to features at four strides."""
-        x = F.relu6(self.stem(pixels.contiguous(memory_format=torch.channels_last)), inplace=True)
+        x = F.relu6(self.stem(pixels.contiguous(memory_format=torch.channels_last)))
         levels = []
         for i, stage in enumerate(self.stages):
             x = stage(x)

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from keepsight.nn.familiarity import FAINTEST, how_alike
 from keepsight.nn.io import ImageFeatures
-from keepsight.nn.matching import coarse, in_parts, with_ones
+from keepsight.nn.matching import coarse, in_parts, shared, with_ones
 
 __all__ = ["FineRead"]
 
@@ -62,14 +62,14 @@ class FineRead(nn.Module):
         query = self._keys(features)
         first, last = (
             (
-                _keys_of(remembered[:, i], grid).to(query.dtype),
+                shared(_keys_of(remembered[:, i], grid), query).to(query.dtype),
                 _content_of(evidence[:, i], grid).to(query.dtype),
             )
             for i in (0, -1)
         )
         sums = torch.stack((self._everywhere(query, *first), self._nearby(query, *last)), dim=1).float()
-        weight = sums[..., -1]  # (B, 2, 2h, 2w)
-        masks = (sums[..., :-1] / (weight[..., None] + FAINTEST)).permute(0, 1, 4, 2, 3).flatten(1, 2)
+        weight = sums[:, :, -1]  # (B, 2, 2h, 2w)
+        masks = (sums[:, :, :-1] / (weight[:, :, None] + FAINTEST)).flatten(1, 2)
         told = F.interpolate(how_alike(weight), scale_factor=2.0)
         return torch.cat((F.pixel_shuffle(masks, 2), told), dim=1)
 
@@ -88,27 +88,32 @@ class FineRead(nn.Module):
         return torch.cat((query, -torch.ones_like(query[..., :1])), dim=-1) * sharpness
 
     def _everywhere(self, query: Tensor, keys: Tensor, content: Tensor) -> Tensor:
-        """Sums of content (B, 2h, 2w, 5) by the likeness of its keys to every query: (B, 2h, 2w, 5)."""
+        """Sums of content (B, 5, 2h, 2w) by the likeness of its keys to every query: (B, 5, 2h, 2w).
+
+        Keys of all objects, (1, 2h, 2w, K), meet the content of all as one. Likenesses stand in a column per
+        query: few rows times many columns is the product that takes least time.
+        """
         asked, offered = self._asked(query, 0).flatten(1, 2), with_ones(keys).flatten(1, 2)
-        parts = [(part @ offered.mT).exp() @ content.flatten(1, 2) for part in in_parts(asked, offered)]
-        return torch.cat(parts, dim=1).view(content.shape)
+        told = content.reshape(len(keys), -1, offered.shape[1])
+        parts = [told @ (offered @ part.mT).exp_() for part in in_parts(asked, offered)]
+        return torch.cat(parts, dim=2).view(content.shape)
 
     def _nearby(self, query: Tensor, keys: Tensor, content: Tensor) -> Tensor:
         """The same, of content that lies close to the query's own place."""
         asked, offered = self._asked(query, 1), with_ones(keys)
         height, width = query.shape[1:3]
-        down, across = self._bell(height, query), self._bell(width, query)
+        down, across = self._bell(height, query), self._bell(width, query)[:, None]
+        told = content.reshape(len(keys), -1, height, width)
         band = BAND if query.device.type == "cpu" else 4 * BAND
         sums = []
         for start in range(0, height, band):
             rows = slice(start, min(start + band, height))
             window = slice(max(start - MARGIN, 0), start + band + MARGIN)
-            likeness = (asked[:, rows].flatten(1, 2) @ offered[:, window].flatten(1, 2).mT).exp()
-            grid = likeness.view(len(likeness), -1, width, likeness.shape[2] // width, width)
-            near = grid * down[rows, None, window, None] * across[:, None]
-            found = near.flatten(3).flatten(1, 2) @ content[:, window].flatten(1, 2)
-            sums.append(found.view(len(found), -1, *content.shape[2:]))
-        return torch.cat(sums, dim=1)
+            likeness = (offered[:, window].flatten(1, 2) @ asked[:, rows].flatten(1, 2).mT).exp_()
+            grid = likeness.view(len(likeness), -1, width, rows.stop - start, width)
+            near = grid * down[window, None, rows, None] * across
+            sums.append(told[:, :, window].flatten(2) @ near.flatten(3).flatten(1, 2))
+        return torch.cat(sums, dim=2).view(content.shape)
 
     def _bell(self, side: int, like: Tensor) -> Tensor:
         """Weights (side, side) of places along an axis by how far apart they are."""
@@ -124,7 +129,7 @@ def _keys_of(tokens: Tensor, grid: tuple[int, int]) -> Tensor:
 
 
 def _content_of(evidence: Tensor, grid: tuple[int, int]) -> Tensor:
-    """Masks (B, n, 16) as what is summed up: the cells' 2 x 2 parts and a 1, (B, 2h, 2w, 5)."""
+    """Masks (B, n, 16) as what is summed up: the cells' 2 x 2 parts and a 1, (B, 5, 2h, 2w)."""
     parts = evidence.reshape(len(evidence), *grid, 2, 2, 2, 2)
-    cells = parts.permute(0, 1, 3, 2, 5, 4, 6).flatten(5).flatten(3, 4).flatten(1, 2)
-    return with_ones(cells)
+    cells = parts.permute(0, 4, 6, 1, 3, 2, 5).flatten(5).flatten(3, 4).flatten(1, 2)
+    return torch.cat((cells, torch.ones_like(cells[:, :1])), dim=1)

@@ -69,9 +69,31 @@ def coarse(x: Tensor) -> Tensor:
 
 
 def in_parts(queries: Tensor, keys: Tensor) -> Sequence[Tensor]:
-    """Queries (B, n, K) in parts of so many that their products with keys (B, m, K) are few at a time."""
+    """Queries (1, n, K) in parts of so many that their products with keys (B, m, K) are few at a time."""
     at_a_time = AT_A_TIME if queries.device.type == "cpu" else AT_A_TIME_ELSEWHERE
     return torch.split(queries, max(1, at_a_time // keys.shape[1]), dim=1)
+
+
+def shared(keys: Tensor, queries: Tensor) -> Tensor:
+    """Keys (B, ...) of B objects, or those of one, (1, ...), where all have the same and get the same queries.
+
+    Objects that were followed through the same frames do: what a frame looks like is no matter of the object.
+    All likenesses are then computed once. (Training needs the gradient of each; a GPU would have to wait.)
+    """
+    one, others = keys[:1], keys[1:]
+    if len(queries) > 1 or keys.device.type != "cpu" or torch.is_grad_enabled():
+        return keys
+    return one if all(torch.equal(one[0], other) for other in others) else keys
+
+
+def side_by_side(content: Tensor, keys: Tensor) -> Tensor:
+    """Content (B, m, D) as what is summed up by the likeness to `shared` keys: (1, m, B D), or as it is."""
+    return content if len(content) == len(keys) else content.transpose(0, 1).flatten(1)[None]
+
+
+def apart(sums: Tensor, objects: int) -> Tensor:
+    """Sums of content that lay `side_by_side`, (1 or B, n, ...), by object: (B, n, D)."""
+    return sums if len(sums) == objects else sums.view(sums.shape[1], objects, -1).transpose(0, 1)
 
 
 def _telling(evidence: Tensor, earlier: int) -> Tensor:
@@ -171,23 +193,24 @@ class MatchingRead(nn.Module):
         keys, evidence = extra[..., : self.key_width], extra[..., self.key_width :]
         if scales is not None:
             keys = keys * scales[..., None, None].to(keys.dtype)
-        told, marked = _columns(values, evidence.to(values.dtype), earlier)
+        told, marked = (x.flatten(1, 2) for x in _columns(values, evidence.to(values.dtype), earlier))
         already = shown_or_not(evidence[:, earlier].to(values.dtype))
         # The product subtracts the largest cosine itself (it sums in float32 whatever its type): both
         # softmaxes share one exponential that cannot overflow, scaled keys exceeding 1 by little.
         asked = self._keys(features) / self.temperature
         asked = torch.cat((asked, torch.full_like(asked[..., :1], -1 / self.temperature)), dim=-1)
-        offered = with_ones(keys.to(values.dtype)).flatten(1, 2)
+        offered = with_ones(shared(keys, asked).to(values.dtype)).flatten(1, 2)
+        told, marked, already = (side_by_side(x, offered) for x in (told, marked, already))
         distances = squared_distances(height, width, told.device, torch.float32)
         falloff = (-(self.nearness.float().exp() * distances).clamp(max=STEEPEST)).exp().to(told.dtype)
         parts = []
         for part, near in zip(in_parts(asked, offered), in_parts(falloff[None], offered), strict=True):
-            likeness = (part @ offered.mT).exp()
+            likeness = (part @ offered.mT).exp_()
             by_frame = likeness.view(*likeness.shape[:2], frames, tokens)
             close = (by_frame * near[:, :, None]).flatten(2)
-            before = (by_frame[:, :, earlier] * near) @ already
-            parts.append((likeness @ told.flatten(1, 2), close @ marked.flatten(1, 2), before))
-        wide, near, before = (torch.cat(read, dim=1) for read in zip(*parts, strict=True))
+            before = close.view(by_frame.shape)[:, :, earlier] @ already
+            parts.append((likeness @ told, close @ marked, before))
+        wide, near, before = (apart(torch.cat(read, dim=1), len(extra)) for read in zip(*parts, strict=True))
         means = [read[..., MARKS:-1] / read[..., -1:] for read in (wide, near)]
         out = self.fuse(torch.cat(means, dim=-1))
         if self.familiarity is not None:

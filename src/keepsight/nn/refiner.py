@@ -81,6 +81,3 @@ class Refiner(nn.Module):
             fine=features.fine + self.fine_out(fine), middle=features.middle + self.middle_out(middle)
         )
 
-
-def _enlarged(x: Tensor) -> Tensor:
-    return F.interpolate(x, scale_factor=2.0, mode="bilinear")
