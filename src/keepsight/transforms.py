@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -21,7 +20,8 @@ __all__ = ["image_to_input", "logits_to_frame", "mask_to_input", "points_to_inpu
 def image_to_input(image: ImageArray, spec: InputSpec, device: torch.device) -> Tensor:
     """Resizes and normalises one RGB frame.
 
-    The resize is Pillow's bicubic one on 8-bit values, as in the reference's frame loader.
+    The resize is the antialiased bicubic one on 8-bit values, as in the reference's frame loader. That one is
+    Pillow's; PyTorch's takes a tenth of the time, and differs in a few values of a thousand, by 1 or 2.
 
     Args:
         image: (H, W, 3) uint8.
@@ -31,11 +31,13 @@ def image_to_input(image: ImageArray, spec: InputSpec, device: torch.device) -> 
     Returns:
         (1, 3, S, S) float32.
     """
-    square = Image.fromarray(image).resize((spec.size, spec.size), Image.Resampling.BICUBIC)
-    pixels = torch.from_numpy(np.array(square)).to(device).permute(2, 0, 1).float().div_(255)
+    # Neither read-only arrays nor negative strides become tensors.
+    whole = torch.from_numpy(np.require(image, requirements=("C", "W"))).permute(2, 0, 1)[None]
+    square = F.interpolate(whole, (spec.size, spec.size), mode="bicubic", align_corners=False, antialias=True)
+    pixels = square.to(device).float().div_(255)
     mean = torch.tensor(spec.mean, device=device)[:, None, None]
     std = torch.tensor(spec.std, device=device)[:, None, None]
-    return pixels.sub_(mean).div_(std)[None]
+    return pixels.sub_(mean).div_(std)
 
 
 def points_to_input(

@@ -98,9 +98,7 @@ def test_the_near_read_is_a_full_read_of_the_rows_around(read: FineRead, side: i
     penalty = (read.nearness.exp() * squares).clamp(max=STEEPEST).sum(-1)
     logs = (query.flatten(1, 2) @ keys.flatten(1, 2).mT - 1)[0] * read.sharpness[1].exp() - penalty
     weights = torch.where(inside, logs.exp(), 0.0)
-    torch.testing.assert_close(
-        found.flatten(2)[0].T, weights @ content.flatten(2)[0].T, atol=1e-6, rtol=1e-3
-    )
+    torch.testing.assert_close(found.flatten(2)[0].T, weights @ content.flatten(2)[0].T, atol=1e-6, rtol=1e-3)
 
 
 def test_objects_do_not_mix_and_gradients_arrive(read: FineRead) -> None:

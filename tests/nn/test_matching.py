@@ -106,7 +106,7 @@ def test_objects_and_order_of_frames_do_not_mix(read: MatchingRead) -> None:
 
 @pytest.mark.parametrize("same", [True, False])
 def test_objects_that_saw_the_same_frames_share_their_likenesses(read: MatchingRead, same: bool) -> None:
-    """And read what they read alone, asked for one frame or each for its own; where no gradients are taken."""
+    """And read what they read alone, asked for one frame or each for its own; without gradients."""
     extra = torch.stack([read.remember(features(n), logits(3, n)) for n in (1, 2)], dim=1)
     if not same:
         extra[2, 1] = read.remember(features(5), logits())[0]

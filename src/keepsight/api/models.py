@@ -26,7 +26,7 @@ def load_model(
             of a Hugging Face repository.
         config: for a `.pt`, Meta's YAML.
         device: "auto", "cpu", "cuda", "cuda:1", "mps".
-        dtype: "auto" (bfloat16 where the device computes it natively, else float32), "float32",
+        dtype: "auto" (bfloat16 where the device is faster in it, else float32), "float32",
             "bfloat16" or "float16".
 
     Raises:

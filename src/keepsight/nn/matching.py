@@ -75,7 +75,7 @@ def in_parts(queries: Tensor, keys: Tensor) -> Sequence[Tensor]:
 
 
 def shared(keys: Tensor, queries: Tensor) -> Tensor:
-    """Keys (B, ...) of B objects, or those of one, (1, ...), where all have the same and get the same queries.
+    """Keys (B, ...) of B objects, or those of one, (1, ...), where all are the same and get the same queries.
 
     Objects that were followed through the same frames do: what a frame looks like is no matter of the object.
     All likenesses are then computed once. (Training needs the gradient of each; a GPU would have to wait.)

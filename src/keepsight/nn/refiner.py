@@ -80,4 +80,3 @@ class Refiner(nn.Module):
         return features._replace(
             fine=features.fine + self.fine_out(fine), middle=features.middle + self.middle_out(middle)
         )
-
