@@ -10,8 +10,8 @@ from keepsight.errors import UsageError
 __all__ = ["pick_device", "pick_dtype"]
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-# What a processor must have, any of these. AVX512-BF16 doubles AMD's rate of products; Intel's computes as many
-# in float32, and rounding comes on top (measured: 0.6 of float32's speed where a guest is not shown AMX).
+# What a processor must have, any of these. AVX512-BF16 doubles AMD's rate of products; Intel's is float32's,
+# and rounding comes on top (measured where a guest is not shown AMX: 0.6 of float32's speed).
 FAST_IN_BFLOAT16 = (frozenset({"amx_bf16"}), frozenset({"avx512_bf16", "AuthenticAMD"}))
 
 
