@@ -15,6 +15,6 @@ POCKET = Sam2Config(
     attention_ffn=256,
     decoder_mlp=256,
     pointer_time=False,
-    matching=MatchingConfig(fine_width=32, attended=2, familiarity=64),
+    matching=MatchingConfig(fine_width=32, attended=1, familiarity=64),
     drawn_prompts=True,
 )

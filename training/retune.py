@@ -55,6 +55,7 @@ def retune(
     sharper: float = 1.0,
     presence: Path | None = None,
     mixed: Share | None = None,
+    attended: int | None = None,
 ) -> None:
     """Writes weights for another input size.
 
@@ -66,6 +67,7 @@ def retune(
         presence: weights that the head which tells presence is taken from; None for the source's own.
         mixed: weights of another run from the same ones: what lies between both often keeps what either
             does well (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models"). None for none.
+        attended: how many recent maps memory attention looks at; None for as many as the source says.
 
     Raises:
         WeightsError: a file cannot be read, or is no `pocket`, or those to be mixed are of another network.
@@ -80,6 +82,8 @@ def retune(
     logs = tensors[SHARPNESS]
     tensors[SHARPNESS] = (logs.float() + math.log(sharper)).to(logs.dtype)
     config = replace(config_from_json(file.metadata[CONFIG_KEY], str(source)), image_size=size)
+    if attended is not None and config.matching is not None:
+        config = replace(config, matching=replace(config.matching, attended=attended))
     write_tensors(target, tensors, {**file.metadata, CONFIG_KEY: config_to_json(config)})
 
 
@@ -113,6 +117,7 @@ def main() -> None:
     parser.add_argument("--presence-from", type=Path, help="weights to take the presence head from")
     parser.add_argument("--mix", type=Path, help="weights to mix in")
     parser.add_argument("--share", type=float, default=0.5, help="how much of them")
+    parser.add_argument("--attended", type=int, help="recent maps for memory attention")
     options = parser.parse_args()
     if options.size < 32 or options.size % 32:
         parser.error(f"--size: expected a multiple of 32, but got {options.size}")
@@ -120,6 +125,8 @@ def main() -> None:
         parser.error(f"--sharper: expected a factor above 0, but got {options.sharper}")
     if not 0 <= options.share <= 1:
         parser.error(f"--share: expected a share from 0 to 1, but got {options.share}")
+    if options.attended is not None and options.attended < 1:
+        parser.error(f"--attended: expected 1 or more, but got {options.attended}")
     try:
         retune(
             options.weights,
@@ -128,6 +135,7 @@ def main() -> None:
             sharper=options.sharper,
             presence=options.presence_from,
             mixed=None if options.mix is None else Share(options.mix, options.share),
+            attended=options.attended,
         )
     except WeightsError as problem:
         raise SystemExit(str(problem)) from problem

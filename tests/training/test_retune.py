@@ -27,6 +27,16 @@ def test_retuned_weights_are_a_network_of_another_size(tmp_path: Path) -> None:
     assert sharper == pytest.approx([math.log(2.0)] * 2, abs=2e-3)
 
 
+def test_memory_attention_may_look_at_another_number_of_maps(tmp_path: Path) -> None:
+    retune(SHIPPED, tmp_path / "new.safetensors", size=384, attended=3)
+    before, network = load_file(SHIPPED), load_model(str(tmp_path / "new.safetensors"), device="cpu")
+    assert isinstance(network, Sam2)
+    assert network.config.matching is not None
+    assert network.config.matching.attended == 3
+    after = load_file(tmp_path / "new.safetensors")
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
 def test_the_presence_head_may_come_from_other_weights(tmp_path: Path) -> None:
     other = {name: tensor + 1 for name, tensor in load_file(SHIPPED).items()}
     with safe_open(SHIPPED, "pt") as file:
