@@ -60,6 +60,7 @@ class RememberingNetwork:
         self.dtype: torch.dtype = network.dtype
         self.motion_weight: float = network.motion_weight
         self.max_conditioning: int | None = network.max_conditioning
+        self.recalls_sighting: bool = network.recalls_sighting
 
     def encode_image(self, pixels: Tensor) -> ImageFeatures:
         """See `VideoNetwork`."""

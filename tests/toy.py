@@ -21,6 +21,7 @@ class ToyNetwork:
     dtype = torch.float32
     motion_weight = 0.25
     max_conditioning: int | None = None
+    recalls_sighting = False
 
     def __init__(self) -> None:
         self.batches: list[int] = []

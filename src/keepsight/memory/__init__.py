@@ -18,6 +18,12 @@ def _recalled(network: VideoNetwork | None) -> int | None:
     return None if network is None else network.max_conditioning
 
 
+def _latest(network: VideoNetwork | None) -> LatestPolicy:
+    if network is None:
+        return LatestPolicy()
+    return LatestPolicy(max_conditioning=_recalled(network), recalls_sighting=network.recalls_sighting)
+
+
 def _samurai(network: VideoNetwork | None) -> SamuraiPolicy:
     if network is None:
         return SamuraiPolicy()
@@ -25,7 +31,7 @@ def _samurai(network: VideoNetwork | None) -> SamuraiPolicy:
 
 
 POLICIES: dict[str, Callable[[VideoNetwork | None], MemoryPolicy[Any]]] = {
-    "sam2": lambda network: LatestPolicy(max_conditioning=_recalled(network)),
+    "sam2": _latest,
     "samurai": _samurai,
     "sam2long": lambda network: Sam2LongPolicy(max_conditioning=_recalled(network)),
 }

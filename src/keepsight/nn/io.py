@@ -126,6 +126,10 @@ class VideoNetwork(Protocol):
     def max_conditioning(self) -> int | None:
         """How many prompted frames, the closest in time, memory attention should be shown; None for all."""
 
+    @property
+    def recalls_sighting(self) -> bool:
+        """Whether memory should keep the last frame that showed an object well for as long as it is gone."""
+
     def encode_image(self, pixels: Tensor) -> ImageFeatures:
         """Encodes one normalised frame, (1, 3, S, S)."""
 

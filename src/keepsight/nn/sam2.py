@@ -61,6 +61,8 @@ class Sam2Config:
         drawn_prompts: whether boxes and clicks are also drawn into the mask prompt; not in SAM 2.
         max_conditioning: how many prompted frames memory attention should be shown, 0 for all; SAM 3 was
             trained with the 4 closest in time.
+        recalls_sighting: whether the last frame that showed an object well stays in memory while it is gone;
+            not in SAM 2.
     """
 
     encoder: HieraConfig | EfficientNetConfig | VitConfig = field(default_factory=HieraConfig)
@@ -79,6 +81,7 @@ class Sam2Config:
     matching: MatchingConfig | None = None
     drawn_prompts: bool = False
     max_conditioning: int = 0
+    recalls_sighting: bool = False
 
     @property
     def grid(self) -> int:
@@ -153,6 +156,11 @@ class Sam2(nn.Module):
     def max_conditioning(self) -> int | None:
         """How many prompted frames memory attention should be shown; None for all."""
         return self.config.max_conditioning or None
+
+    @property
+    def recalls_sighting(self) -> bool:
+        """Whether memory should keep the last frame that showed an object well for as long as it is gone."""
+        return self.config.recalls_sighting
 
     @property
     def newest_only(self) -> slice | None:
