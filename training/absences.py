@@ -18,7 +18,6 @@ BLANK = 0.5  # share of the cuts after which nothing at all is shown
 NOISE = 60.0  # most deviation of what is shown then
 TO_THE_END = 0.4  # share of the covers that stay as long as the clip lasts
 PACES = 0.1, 1.5  # of covers, in lengths of the object per frame
-WITH_TWIN = 0.6  # share of the covered objects that have one
 APART = 1.0, 3.0  # how far off it is, in lengths of the object
 WALL = 0.6  # share of the covers that are panels, not things
 
@@ -65,8 +64,8 @@ def covered(random: np.random.Generator, sources: Sources, clip: Clip) -> Clip:
         return clip
     where = whereabouts(region)
     layers = [cover(random, sources, where)]
-    if random.random() < WITH_TWIN:
-        layers.insert(0, bystander(random, clip, where))
+    if random.random() < sources.shares.twin:
+        layers.insert(0, bystander(random, clip, where, sources.shares.late))
     over = Clip(clip.frames.copy(), clip.objects.copy())
     paste_all(over, layers)
     return over
@@ -90,10 +89,10 @@ def cover(random: np.random.Generator, sources: Sources, where: Whereabouts) -> 
     return Layer(what, path, PASSER)
 
 
-def bystander(random: np.random.Generator, clip: Clip, where: Whereabouts) -> Layer:
+def bystander(random: np.random.Generator, clip: Clip, where: Whereabouts, late: float) -> Layer:
     """A twin of the object, as it is on the first frame, with a way of its own that begins beside it.
 
-    Some come from farther off into view.
+    A share of `late` comes from farther off into view.
     """
     length, size = clip.objects.shape[:2]
     found = cut_out(clip.frames[0], (clip.objects[0] == TARGET).astype(np.uint8) * np.uint8(255))
@@ -101,7 +100,7 @@ def bystander(random: np.random.Generator, clip: Clip, where: Whereabouts) -> La
     scale = max(twin.alpha.shape) / size * random.uniform(0.8, 1.2)
     path = random_path(random, length, scale, random.uniform(0.1, 1.0))
     way = random.uniform(0, 2 * np.pi)
-    outside = until_arrival(random, length) * random.uniform(*PACES)
+    outside = until_arrival(random, length, late) * random.uniform(*PACES)
     apart = where.extents[0] * (random.uniform(*APART) + outside)[:, None] * [np.cos(way), np.sin(way)]
     center = where.places[0] + apart + path.center - path.center[0]
     return Layer(twin, replace(path, center=center.astype(np.float32)), PASSER)

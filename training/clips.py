@@ -25,10 +25,6 @@ SMALLEST_PROMPT = 0.003  # share of the first frame that the object must cover
 LARGEST_PROMPT = 0.75
 MOST_OBJECTS = 4  # of a clip that can be followed
 ATTEMPTS = 20
-CUT = 0.15  # share of the clips that show something else for a while
-COVERED = 0.35  # share of the clips in which something lies over the object for a while
-WALLED = 0.4  # share of the clips with a pasted object in which that goes behind a wall
-REAL = 0.4  # share of the clips that are pieces of real ones, where there are any
 
 
 def passer_by(random: np.random.Generator, sources: Sources, target: Path) -> Layer:
@@ -65,7 +61,7 @@ def passing(random: np.random.Generator, target: Path, when: float, pace: float,
 
 def make_layers(random: np.random.Generator, sources: Sources, length: int, has_target: bool) -> list[Layer]:
     """Objects above the background, lowest first."""
-    if has_target and random.random() < WALLED:
+    if has_target and random.random() < sources.shares.walled:
         layers = walled(random, sources, length)
     else:
         layers = random_layers(random, sources, length, has_target)
@@ -154,8 +150,8 @@ def degrade(random: np.random.Generator, frames: Image) -> Image:
 def compose(random: np.random.Generator, sources: Sources, length: int, size: int) -> Clip:
     """One clip, whatever it shows."""
     kind = random.random()
-    if kind < REAL + 0.25:
-        real = sources.tracklets and kind < REAL
+    if kind < sources.shares.real + 0.25:
+        real = sources.tracklets and kind < sources.shares.real
         frames, masks = (real_frames if real else scene_frames)(random, sources, length, size)
         objects = (masks > 127).astype(np.uint8) * np.uint8(TARGET)
         layers = make_layers(random, sources, length, has_target=False)
@@ -165,9 +161,9 @@ def compose(random: np.random.Generator, sources: Sources, length: int, size: in
         layers = make_layers(random, sources, length, has_target=True)
     clip = Clip(np.ascontiguousarray(frames), objects)
     paste_all(clip, layers)
-    if random.random() < COVERED:
+    if random.random() < sources.shares.covered:
         clip = covered(random, sources, clip)
-    if random.random() < CUT:
+    if random.random() < sources.shares.cut:
         clip = cut_away(random, sources, clip)
     frames, objects = degrade(random, clip.frames), clip.objects
     if random.random() < 0.5:

@@ -17,4 +17,5 @@ POCKET = Sam2Config(
     pointer_time=False,
     matching=MatchingConfig(fine_width=32, attended=1, familiarity=64),
     drawn_prompts=True,
+    recalls_sighting=True,
 )

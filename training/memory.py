@@ -19,6 +19,7 @@ class Entry(NamedTuple):
 
     map: Tensor  # (B, n, D)
     pointer: Tensor  # (B, C)
+    sighted: Tensor  # (B,) whether it shows the object well
 
 
 @dataclass
@@ -31,7 +32,8 @@ class Memory:
     def recall(self, frame: int, random: np.random.Generator, dtype: torch.dtype) -> MemoryBatch:
         """The entries in reach of a frame: the prompted ones, closest in time first, then the recent ones.
 
-        Their ages are spread at random, so that every age is learned from short clips.
+        Their ages are spread at random and how many are in reach as well, so that every age, and what is long
+        gone, is learned from short clips.
 
         Args:
             frame: where they are to be used.
@@ -39,7 +41,9 @@ class Memory:
             dtype: of the network that will read them; entries may have been made by one of another type.
         """
         order = sorted(self.prompted, key=lambda told: (abs(told - frame), told))
-        prompted, recent = [self.prompted[told] for told in order], self.recent[-OLDEST:]
+        prompted = [self.prompted[told] for told in order]
+        reach = OLDEST if random.random() < 0.5 else int(random.integers(2, OLDEST + 1))
+        recent = self.in_reach(reach)
         ages = [0] * len(prompted)
         if recent:
             older = random.choice(np.arange(2, OLDEST + 1), len(recent) - 1, replace=False)
@@ -49,8 +53,24 @@ class Memory:
         distances += range(past, 0, -1)
         batch, device = len(prompted[0].map), prompted[0].map.device
         return MemoryBatch(
-            torch.stack([entry.map.to(dtype) for entry in (*prompted, *recent)], dim=1),
+            torch.stack([x.to(dtype) for x in (*(entry.map for entry in prompted), *recent)], dim=1),
             torch.tensor(ages, device=device).expand(batch, -1),
             torch.stack([entry.pointer.to(dtype) for entry in (*prompted, *self.recent)], dim=1),
             torch.tensor(distances, dtype=torch.float32, device=device).expand(batch, -1),
         )
+
+    def in_reach(self, reach: int) -> list[Tensor]:
+        """Maps of the last `reach` tracked frames, the oldest first.
+
+        Of an object that none of them shows well, the last sighting before takes the place of the oldest, as
+        `LatestPolicy` has it. Short clips have few frames, so `reach` may be less than the policy's.
+        """
+        maps, past = [entry.map for entry in self.recent[-reach:]], self.recent[:-reach]
+        if not past:
+            return maps
+        wanting = ~torch.stack([entry.sighted for entry in self.recent[-reach:]]).any(dim=0)
+        for entry in reversed(past):
+            taken = wanting & entry.sighted
+            maps[0] = torch.where(taken[:, None, None], entry.map.to(maps[0].dtype), maps[0])
+            wanting = wanting & ~taken
+        return maps

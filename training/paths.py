@@ -21,7 +21,6 @@ __all__ = [
 
 Floats = NDArray[np.float32]
 
-LATE = 0.4  # share of the things that are only on their way at first
 WIDE = 9 / 16  # how much narrower things look in a wide frame that was made square
 
 
@@ -97,9 +96,9 @@ def vanish(random: np.random.Generator, path: Path) -> Path:
     return replace(path, center=center)
 
 
-def until_arrival(random: np.random.Generator, length: int) -> Floats:
-    """How many frames something still has to go, (T,): none on any frame, or fewer and fewer."""
-    arrives = int(random.integers(1, length)) if random.random() < LATE else 0
+def until_arrival(random: np.random.Generator, length: int, late: float) -> Floats:
+    """How many frames something still has to go, (T,): fewer and fewer in a share of `late`, else none."""
+    arrives = int(random.integers(1, length)) if random.random() < late else 0
     return np.maximum(arrives - np.arange(length), 0).astype(np.float32)
 
 

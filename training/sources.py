@@ -7,7 +7,7 @@ Everything comes from `../shared/data/train`, whose licences allow shipping what
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -16,6 +16,8 @@ from typing import Any, TypeVar
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from training.shares import Shares
 
 __all__ = ["Cutout", "Photo", "Sources", "Tracklet", "blob_mask", "cut_out", "load_sources"]
 
@@ -75,6 +77,7 @@ class Sources:
     clips: Sequence[Sequence[Image]]  # consecutive frames of real clips, without labels
     labelled: Sequence[Photo] = ()  # photographs whose masks `training.labels` found
     tracklets: Sequence[Tracklet] = ()  # likewise pieces of the clips
+    shares: Shares = field(default_factory=Shares)  # what is made of them how often
 
 
 def in_threads(read: Callable[[T], R], items: Iterable[T]) -> list[R]:

@@ -23,9 +23,10 @@ from keepsight.weights.files import read_tensors
 from training.config import POCKET
 from training.imagenet import imagenet_weights
 from training.pool import ClipPool, Made, PoolShape, pixels_of
+from training.shares import KINDS
 from training.sources import Sources, load_sources
 from training.stream import ClipStream, clip_stream
-from training.unroll import Networks, Schedule, light_encoder, track_clips
+from training.unroll import GRADED, Networks, Schedule, light_encoder, track_clips
 from training.validate import Validation, draw_curve
 
 __all__ = ["TEACHER", "Recipe", "average_model", "main"]
@@ -62,6 +63,8 @@ class Recipe:
     lengths: tuple[tuple[float, int], ...] = FROM_SCRATCH
     longest: int = 16  # frames of the clips there are
     taught: float = 0.2  # until so much is done, true masks are remembered less and less often
+    teacher: float = TEACHER
+    graded: int = GRADED
 
     def progress(self, step: int, seconds: float) -> float:
         """How much of the run is done, 0..1."""
@@ -69,9 +72,9 @@ class Recipe:
 
     def schedule(self, progress: float) -> Schedule:
         """Few frames with true memories at first, more frames with its own at last."""
-        teacher = max(TEACHER, 1 - progress / self.taught) if self.taught else TEACHER
+        teacher = max(self.teacher, 1 - progress / self.taught) if self.taught else self.teacher
         length = next((length for end, length in self.lengths if progress < end), self.lengths[-1][1])
-        return Schedule(min(length, self.longest), teacher)
+        return Schedule(min(length, self.longest), teacher, self.graded)
 
     def rate(self, step: int, progress: float) -> float:
         """Learning rate: a short rise, then half a cosine to a hundredth."""
@@ -300,6 +303,9 @@ def parsed_options() -> argparse.Namespace:
     parser.add_argument("--labels", type=Path, default=Path("training/runs/labels"))
     parser.add_argument("--capacity", type=int, default=800, help="clips kept to be drawn from")
     parser.add_argument("--length", type=int, default=Recipe.longest, help="frames of a clip")
+    parser.add_argument("--clips", choices=KINDS, default="all", help="hiding: more walls, covers and twins")
+    parser.add_argument("--teacher", type=float, default=TEACHER, help="how often a true mask is remembered")
+    parser.add_argument("--graded", type=int, default=GRADED, help="last frames of a clip, learned from")
     parser.add_argument("--fresh", type=int, default=Recipe.fresh, help="new clips in every step")
     parser.add_argument("--workers", type=int, default=1, help="processes that make clips")
     parser.add_argument("--first-clips", type=int, default=80, help="clips to wait for at first")
@@ -329,8 +335,10 @@ def parsed_options() -> argparse.Namespace:
     parser.add_argument("--validate-every", type=float, default=10.0, help="minutes between measurements")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     options = parser.parse_args()
-    if min(options.workers, options.fresh, options.batch, options.first_clips) < 1:
-        parser.error("--workers, --fresh, --batch and --first-clips: expected 1 or more of each")
+    if min(options.workers, options.fresh, options.batch, options.first_clips, options.graded) < 1:
+        parser.error("--workers, --fresh, --batch, --first-clips and --graded: expected 1 or more of each")
+    if not 0 <= options.teacher <= 1:
+        parser.error(f"--teacher: expected a share from 0 to 1, but got {options.teacher}")
     for size in (options.size, options.fine_size):
         if size < 32 or size % 32:
             parser.error(f"--size and --fine-size: expected multiples of 32, but got {size}")
@@ -353,6 +361,8 @@ def main() -> None:
         "encoder_rate",
         "fresh",
         "save_every",
+        "teacher",
+        "graded",
     )
     recipe = Recipe(
         half=options.bfloat16,
@@ -363,7 +373,7 @@ def main() -> None:
     if options.trained is not None:
         recipe = replace(recipe, lengths=FROM_TRAINED, taught=0.0)
     try:
-        sources = load_sources(options.data, options.labels)
+        sources = replace(load_sources(options.data, options.labels), shares=KINDS[options.clips])
     except (FileNotFoundError, ValueError) as problem:
         raise SystemExit(str(problem)) from problem
     stages = {options.size: options.fine_from} | {options.fine_size: 1.0}  # one where the sizes are equal

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from keepsight.memory.latest import SIGHTED_IOU
 from keepsight.nn.efficientnet import EfficientNetEncoder, EfficientNetLevels
 from keepsight.nn.io import ImageFeatures, MaskCandidates, MemoryBatch, PromptBatch
 from keepsight.nn.sam2 import Sam2
@@ -26,7 +27,7 @@ __all__ = ["Networks", "Schedule", "light_encoder", "track_clips"]
 ALWAYS_PRESENT = -1e9  # presence threshold that leaves the masks of absent objects alone, for their gradient
 GIVEN = 10.0  # logit of a given mask
 ABSENT = -1024.0
-GRADED = 3  # the last frames of a clip, which are learned from; those before only fill the memory
+GRADED = 3
 CORRECTED = 0.05  # how often an answer on a later frame is corrected by a click
 
 
@@ -35,6 +36,7 @@ class Schedule(NamedTuple):
 
     length: int  # frames of a clip
     teacher: float  # probability that the true mask is remembered instead of the predicted one
+    graded: int = GRADED  # the last frames, which are learned from; those before only fill the memory
 
 
 class Networks(NamedTuple):
@@ -51,11 +53,11 @@ class Told(NamedTuple):
     early: bool  # known from the start, as when a clip is tracked anew; else when they are reached
 
     @classmethod
-    def draw(cls, random: np.random.Generator, length: int) -> "Told":
+    def draw(cls, random: np.random.Generator, length: int, graded: int = GRADED) -> "Told":
         """None as a rule; one or two otherwise."""
         early = random.random() < 0.5
-        stop = length if early else length - GRADED
-        count = min(int(random.choice([0, 1, 2], p=(0.8, 0.13, 0.07))), max(stop - 1 - GRADED, 0))
+        stop = length if early else length - graded
+        count = min(int(random.choice([0, 1, 2], p=(0.8, 0.13, 0.07))), max(stop - 1 - graded, 0))
         return cls(frozenset(map(int, random.choice(np.arange(1, stop), count, replace=False))), early)
 
 
@@ -118,11 +120,13 @@ def encode_frames(model: Sam2, batch: Batch, frames: Sequence[int]) -> list[Imag
     return [ImageFeatures(*frame) for frame in zip(*split, strict=True)]
 
 
-def pick(candidates: MaskCandidates) -> tuple[Tensor, Tensor]:
-    """The candidate the network itself thinks best: logits (B, 1, 4h, 4w) and pointers (B, C)."""
-    best = candidates.ious.argmax(dim=1)
-    rows = torch.arange(len(best), device=best.device)
-    return candidates.logits[rows, best][:, None], candidates.pointers[rows, best]
+def pick(candidates: MaskCandidates) -> MaskCandidates:
+    """The one candidate that the network itself thinks best."""
+    best = candidates.ious.argmax(dim=1, keepdim=True)
+    rows = torch.arange(len(best), device=best.device)[:, None]
+    parts = (candidates.logits, candidates.ious, candidates.pointers)
+    logits, ious, pointers = (part[rows, best] for part in parts)
+    return candidates._replace(logits=logits, ious=ious, pointers=pointers)
 
 
 class Tracked:
@@ -139,9 +143,9 @@ class Tracked:
         self, networks: Networks, batch: Batch, random: np.random.Generator, schedule: Schedule
     ) -> None:
         self.networks, self.batch, self.random, self.schedule = networks, batch, random, schedule
-        self.told = Told.draw(random, schedule.length)
+        self.told = Told.draw(random, schedule.length, schedule.graded)
         self.followed = [t for t in range(1, schedule.length) if t not in self.told.frames]
-        self.learned = [0, *self.followed[-GRADED:]]
+        self.learned = [0, *self.followed[-schedule.graded :]]
         self.features = dict(zip(self.learned, encode_frames(self.model, batch, self.learned), strict=True))
         rest = [t for t in range(1, schedule.length) if t not in self.learned]
         if rest:
@@ -182,16 +186,14 @@ class Tracked:
             prompts, multimask = click_prompt(self.random, self.truth(0), clicks), clicks == 1
         answer = self.ask(0, None, prompts, multimask=multimask)
         if self.random.random() < 0.2:
-            logits, _ = pick(answer)
-            prompts = correction_prompt(self.random, prompts, logits, self.truth(0))
+            prompts = correction_prompt(self.random, prompts, pick(answer).logits, self.truth(0))
             answer = self.ask(0, None, prompts, multimask=False)
-        logits, pointers = pick(answer)
-        self.remember(0, logits, pointers, answer.presence, prompted=True)
+        self.remember(0, answer, prompted=True)
 
     def tell(self, t: int) -> None:
         """Gives the true mask of frame t."""
         given = self.model.adopt_mask(self.features[t], self.truth(t))
-        self.remember(t, given.logits, given.pointers[:, 0], given.presence, prompted=True)
+        self.remember(t, given, prompted=True)
 
     def ask(
         self, t: int, memory: MemoryBatch | None, prompts: PromptBatch | None, *, multimask: bool
@@ -208,33 +210,34 @@ class Tracked:
         """Tracks into frame t from memory alone; now and then a click corrects the answer."""
         memory = self.memory.recall(t, self.random, self.model.dtype)
         answer = self.ask(t, memory, None, multimask=True)
-        logits, pointers = pick(answer)
         corrected = self.random.random() < CORRECTED
         if corrected:
+            logits = pick(answer).logits
             points = logits.new_zeros(len(logits), 0, 2)
             nothing = PromptBatch(points, torch.zeros_like(points[..., 0], dtype=torch.int32))
             prompts = correction_prompt(self.random, nothing, logits, self.truth(t))
             answer = self.ask(t, memory, prompts, multimask=True)
-            logits, pointers = pick(answer)
         if t < self.schedule.length - 1:
-            self.remember(t, logits, pointers, answer.presence, prompted=corrected)
+            self.remember(t, answer, prompted=corrected)
 
-    def remember(self, t: int, logits: Tensor, pointers: Tensor, presence: Tensor, *, prompted: bool) -> None:
+    def remember(self, t: int, answer: MaskCandidates, *, prompted: bool) -> None:
         """Encodes an answer, or with the schedule's probability the truth, into memory."""
-        truth = self.truth(t)
+        truth, best = self.truth(t), pick(answer)
+        logits, presence, sure = best.logits, best.presence, best.ious[:, 0] > SIGHTED_IOU
         visible = truth.flatten(1).any(dim=1, keepdim=True)
         if self.random.random() < self.schedule.teacher:
             small = F.interpolate(truth, size=logits.shape[2:], mode="area")
             logits = (small * 2 - 1) * GIVEN
-            presence = torch.where(visible, GIVEN, -GIVEN)
+            presence, sure = torch.where(visible, GIVEN, -GIVEN), visible[:, 0]
         present = presence > 0
         logits = torch.where(present[..., None, None], logits.detach(), ABSENT)
-        pointers = torch.where(present, pointers, self.model.absent_pointer)
+        pointers = torch.where(present, best.pointers[:, 0], self.model.absent_pointer)
         encoded = self.model.encode_memory(self.features[t], logits, presence.detach(), prompted=prompted)
+        entry = Entry(encoded, pointers, sure & present[:, 0])
         if prompted:
-            self.memory.prompted[t] = Entry(encoded, pointers)
+            self.memory.prompted[t] = entry
         else:
-            self.memory.recent.append(Entry(encoded, pointers))
+            self.memory.recent.append(entry)
 
 
 def track_clips(

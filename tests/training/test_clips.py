@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco
 
-from training import absences
 from training.absences import covered, cut_away, nothing
 from training.clips import (
     LARGEST_PROMPT,
@@ -25,6 +24,7 @@ from training.cutouts import textured_blob
 from training.layers import TARGET, Clip, Layer, paste
 from training.paths import approach, random_path, slide, vanish
 from training.scenes import real_frames
+from training.shares import KINDS, Shares
 from training.sources import (
     Cutout,
     Sources,
@@ -299,10 +299,8 @@ def moving_square(shade: int) -> Clip:
     return Clip(frames, objects)
 
 
-def test_a_cover_goes_with_the_object_and_lies_over_it_for_a_while(
-    sources: Sources, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(absences, "WITH_TWIN", 0.0)
+def test_a_cover_goes_with_the_object_and_lies_over_it_for_a_while(sources: Sources) -> None:
+    sources = replace(sources, shares=Shares(twin=0.0))
     clip = moving_square(200)
     was = clip.objects == TARGET
     full, ends = 0, 0
@@ -323,21 +321,34 @@ def test_a_cover_goes_with_the_object_and_lies_over_it_for_a_while(
     assert (clip.frames == 200).all()  # what is given stays as it was
 
 
-def test_a_twin_that_stays_in_sight_is_not_the_object(
-    sources: Sources, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_twin_that_stays_in_sight_is_not_the_object(sources: Sources) -> None:
     clip = moving_square(40)
     likenesses = []
     for seed in range(20):
         both = []
         for share in (0.0, 1.0):
-            monkeypatch.setattr(absences, "WITH_TWIN", share)
-            both.append(covered(np.random.default_rng(seed), sources, clip))  # under the same cover
+            given = replace(sources, shares=Shares(twin=share))
+            both.append(covered(np.random.default_rng(seed), given, clip))  # under the same cover
         lone, joined = both
         twin = np.ptp([lone.frames[0], joined.frames[0]], axis=0).max(axis=-1) > 90  # more than half its own
         assert not (joined.objects[0][twin] == TARGET).any()
         likenesses.append(twin.any() and joined.frames[0][twin].mean() < 120)
     assert np.mean(likenesses) > 0.6  # the others lie outside of the frame, or under the cover
+
+
+def test_shares_say_what_happens_in_clips(sources: Sources) -> None:
+    """In clips of one kind alone the object is hidden by it more often than where nothing hides it."""
+
+    def hidden(shares: Shares) -> int:
+        given = replace(sources, shares=shares)
+        clips = [make_clip(given, 0, index, 8, SIZE).objects == TARGET for index in range(60)]
+        return sum(not region.any(axis=(1, 2)).all() for region in clips)
+
+    never = Shares(real=0, walled=0, covered=0, cut=0)
+    bare = hidden(never)
+    for name in ("walled", "covered", "cut"):
+        assert hidden(replace(never, **{name: 1.0})) > bare + 8
+    assert hidden(KINDS["hiding"]) > hidden(KINDS["all"])
 
 
 def test_nothing_is_put_over_an_object_that_is_not_there(sources: Sources) -> None:

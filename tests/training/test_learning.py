@@ -179,7 +179,8 @@ def test_overlap_counts_pixels() -> None:
 
 
 def entry(number: int) -> Entry:
-    return Entry(torch.full((2, 4, 3), float(number), dtype=torch.bfloat16), torch.zeros(2, 8))
+    maps = torch.full((2, 4, 3), float(number), dtype=torch.bfloat16)
+    return Entry(maps, torch.zeros(2, 8), torch.tensor([True, True]))
 
 
 def test_recalled_ages_are_those_the_network_will_meet() -> None:
@@ -191,8 +192,21 @@ def test_recalled_ages_are_those_the_network_will_meet() -> None:
         assert ages[1:] == sorted(set(ages[1:]), reverse=True)
         assert ages[-1] == 1
         assert max(ages) <= 6
-        assert recalled.maps.shape == (2, 5, 4, 3)
+        assert recalled.maps.shape == (2, len(ages), 4, 3)
         assert recalled.maps.dtype == recalled.pointers.dtype == torch.float32
+
+
+def test_a_sighting_that_is_out_of_reach_stands_for_the_oldest_map() -> None:
+    """Of each object its own: the first was last seen well on frame 2, the second within reach."""
+    seen = {1: (True, True), 2: (True, False), 5: (False, True)}
+    frames = [entry(t)._replace(sighted=torch.tensor(seen.get(t, (False, False)))) for t in range(1, 7)]
+    memory = Memory({0: entry(0)}, frames)
+    maps = torch.stack(memory.in_reach(3), dim=1)[..., 0, 0]
+    assert maps.tolist() == [[2, 5, 6], [4, 5, 6]]
+    assert [int(m[0, 0, 0]) for m in memory.in_reach(6)] == [1, 2, 3, 4, 5, 6]
+    assert [int(m[0, 0, 0]) for m in Memory({}, frames[2:4]).in_reach(1)] == [4]
+    counts = {memory.recall(7, np.random.default_rng(s), torch.float32).maps.shape[1] for s in range(60)}
+    assert counts == {3, 4, 5, 6, 7}
 
 
 def test_prompted_frames_are_recalled_the_closest_first() -> None:
@@ -295,7 +309,13 @@ def test_options_that_leave_nothing_to_do_are_refused(
     monkeypatch.setattr("training.train.POCKET", SMALL)
     with pytest.raises(SystemExit, match="No parameter of the network begins with 'no_such_part'"):
         begin(Recipe(only=("no_such_part",)), filled())
-    for option, value in (("--workers", "0"), ("--size", "100")):
+    for option, value in (
+        ("--workers", "0"),
+        ("--size", "100"),
+        ("--graded", "0"),
+        ("--teacher", "2"),
+        ("--clips", "x"),
+    ):
         monkeypatch.setattr("sys.argv", ["train", "--out", "x", option, value])
         with pytest.raises(SystemExit):
             parsed_options()
