@@ -13,9 +13,11 @@ from typing import NamedTuple
 from torch import Tensor
 
 from keepsight.errors import WeightsError
+from keepsight.nn.sam2 import Sam2Config
 from keepsight.weights.catalogue import CONFIG_KEY
 from keepsight.weights.config_json import config_from_json, config_to_json
 from keepsight.weights.files import TensorFile, read_tensors, write_tensors
+from training.config import POCKET
 from training.export import SHIPPED
 
 __all__ = ["Share", "retune"]
@@ -55,9 +57,8 @@ def retune(
     sharper: float = 1.0,
     presence: Path | None = None,
     mixed: Share | None = None,
-    attended: int | None = None,
 ) -> None:
-    """Writes weights for another input size.
+    """Writes weights for another input size, with what `training.config` says of what is recalled.
 
     Args:
         source: weights that `training.export` wrote.
@@ -67,7 +68,6 @@ def retune(
         presence: weights that the head which tells presence is taken from; None for the source's own.
         mixed: weights of another run from the same ones: what lies between both often keeps what either
             does well (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models"). None for none.
-        attended: how many recent maps memory attention looks at; None for as many as the source says.
 
     Raises:
         WeightsError: a file cannot be read, or is no `pocket`, or those to be mixed are of another network.
@@ -82,9 +82,16 @@ def retune(
     logs = tensors[SHARPNESS]
     tensors[SHARPNESS] = (logs.float() + math.log(sharper)).to(logs.dtype)
     config = replace(config_from_json(file.metadata[CONFIG_KEY], str(source)), image_size=size)
-    if attended is not None and config.matching is not None:
-        config = replace(config, matching=replace(config.matching, attended=attended))
+    config = recalling(config, POCKET)
     write_tensors(target, tensors, {**file.metadata, CONFIG_KEY: config_to_json(config)})
+
+
+def recalling(config: Sam2Config, wanted: Sam2Config) -> Sam2Config:
+    """A configuration with another's say in what is recalled, on which no weight's shape depends."""
+    if config.matching is None or wanted.matching is None:
+        return config
+    matching = replace(config.matching, attended=wanted.matching.attended)
+    return replace(config, matching=matching, recalls_sighting=wanted.recalls_sighting)
 
 
 def between(tensors: dict[str, Tensor], other: TensorFile, mixed: Share) -> dict[str, Tensor]:
@@ -117,7 +124,6 @@ def main() -> None:
     parser.add_argument("--presence-from", type=Path, help="weights to take the presence head from")
     parser.add_argument("--mix", type=Path, help="weights to mix in")
     parser.add_argument("--share", type=float, default=0.5, help="how much of them")
-    parser.add_argument("--attended", type=int, help="recent maps for memory attention")
     options = parser.parse_args()
     if options.size < 32 or options.size % 32:
         parser.error(f"--size: expected a multiple of 32, but got {options.size}")
@@ -125,8 +131,6 @@ def main() -> None:
         parser.error(f"--sharper: expected a factor above 0, but got {options.sharper}")
     if not 0 <= options.share <= 1:
         parser.error(f"--share: expected a share from 0 to 1, but got {options.share}")
-    if options.attended is not None and options.attended < 1:
-        parser.error(f"--attended: expected 1 or more, but got {options.attended}")
     try:
         retune(
             options.weights,
@@ -135,7 +139,6 @@ def main() -> None:
             sharper=options.sharper,
             presence=options.presence_from,
             mixed=None if options.mix is None else Share(options.mix, options.share),
-            attended=options.attended,
         )
     except WeightsError as problem:
         raise SystemExit(str(problem)) from problem

@@ -76,7 +76,7 @@ def test_a_prompt_takes_the_place_of_what_was_tracked_there() -> None:
 def test_conditioning_frames_ahead_give_maps_but_no_pointers() -> None:
     bank = MemoryBank().with_conditioning(entry(9))
     view = LatestPolicy().recall(LatestState(bank), 4)[0]
-    assert view.layout == (1, 1, 0)
+    assert view.layout == (1, 1, 0, 0)
 
 
 @given(

@@ -53,8 +53,10 @@ def test_the_last_sighting_stands_for_the_oldest_map_while_none_in_reach_is_one(
     view = recalled(policy, state, sign * now)
     expected = [frame for frame in range(now - REACH, now) if frame >= 1]
     sightings = [frame for frame, how in enumerate(shown, 1) if how == Frame.WELL]
-    if sightings and sightings[-1] < now - REACH:
+    kept = bool(sightings) and sightings[-1] < now - REACH
+    if kept:
         expected[0] = sightings[-1]
+    assert view.sightings == kept
     assert [sign * int(m[0, 0]) for m in view.maps] == [0, *expected]
     assert view.ages == (0, *range(len(expected), 0, -1))
 

@@ -183,7 +183,7 @@ def test_memory_is_bounded_and_skips_poor_frames() -> None:
         assert sum(e.map is not None for e in state.bank.recent) <= 7
         assert len(state.bank.recent) <= 15 + 6
     assert recalled_frames(policy.recall(state, 200)[0]) == [186, 189, 192, 195, 198, 199]
-    assert policy.recall(state, 200)[0].layout == (7, 1, 16)
+    assert policy.recall(state, 200)[0].layout == (7, 1, 0, 16)
 
 
 @pytest.mark.parametrize("reverse", [False, True])

@@ -1,6 +1,7 @@
 """Weights for another input size are the same network's."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from keepsight import load_model
 from keepsight.errors import WeightsError
 from keepsight.nn.sam2 import Sam2
+from training.config import POCKET
 from training.export import SHIPPED
 from training.retune import FAMILIARITY, PRESENCE, SHARPNESS, Share, retune
 
@@ -27,13 +29,18 @@ def test_retuned_weights_are_a_network_of_another_size(tmp_path: Path) -> None:
     assert sharper == pytest.approx([math.log(2.0)] * 2, abs=2e-3)
 
 
-def test_memory_attention_may_look_at_another_number_of_maps(tmp_path: Path) -> None:
-    retune(SHIPPED, tmp_path / "new.safetensors", size=384, attended=3)
-    before, network = load_file(SHIPPED), load_model(str(tmp_path / "new.safetensors"), device="cpu")
-    assert isinstance(network, Sam2)
-    assert network.config.matching is not None
-    assert network.config.matching.attended == 3
-    after = load_file(tmp_path / "new.safetensors")
+def test_what_is_recalled_is_what_is_trained_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert POCKET.matching is not None
+    other = replace(POCKET, matching=replace(POCKET.matching, attended=3), recalls_sighting=False)
+    monkeypatch.setattr("training.retune.POCKET", other)
+    retune(SHIPPED, tmp_path / "other.safetensors", size=384)
+    monkeypatch.undo()
+    retune(tmp_path / "other.safetensors", tmp_path / "again.safetensors", size=384)
+    for path, expected in ((tmp_path / "other.safetensors", other), (tmp_path / "again.safetensors", POCKET)):
+        network = load_model(str(path), device="cpu")
+        assert isinstance(network, Sam2)
+        assert network.config == expected
+    before, after = load_file(SHIPPED), load_file(tmp_path / "other.safetensors")
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 

@@ -59,7 +59,8 @@ class LatestPolicy:
         prompted, others = bank.closest_conditioning(frame, self.max_conditioning)
         tracked = {bank.distance(frame, e): e for e in (*others, *bank.recent)}
         maps = [(e.map, 0) for e in prompted]
-        maps += [(e.map, age) for age, e in self._mapped(tracked).items()]
+        mapped = self._mapped(tracked)
+        maps += [(e.map, age) for age, e in mapped.items()]
         pointers = [(e.pointer, bank.distance(frame, e)) for e in prompted if bank.distance(frame, e) >= 0]
         pointers += [(tracked[age].pointer, age) for age in range(1, self.pointers + 1) if age in tracked]
         known = [(m, age) for m, age in maps if m is not None]
@@ -69,6 +70,7 @@ class LatestPolicy:
                 ages=tuple(age for _, age in known),
                 pointers=tuple(p for p, _ in pointers),
                 offsets=tuple(offset for _, offset in pointers),
+                sightings=sum(bank.distance(frame, e) > self.maps for e in mapped.values()),
             )
         ]
 

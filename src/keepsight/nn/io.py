@@ -27,6 +27,7 @@ class InputSpec(NamedTuple):
     size: int  # S; frames are resized to S x S without keeping the aspect ratio
     mean: tuple[float, float, float]  # per RGB channel, of values 0..1
     std: tuple[float, float, float]
+    as_reference: bool = True  # resized bit for bit as by SAM 2, with Pillow, which takes ten times as long
 
 
 class ImageFeatures(NamedTuple):
@@ -54,11 +55,15 @@ class MemoryView(NamedTuple):
     offsets: tuple[int, ...]  # per pointer: signed distance in frames, past positive
     map_scales: tuple[float, ...] = ()  # per map: a factor of its keys in attention; () for 1
     pointer_scales: tuple[float, ...] = ()  # likewise per pointer
+    sightings: int = 0  # how many of the tracked maps, the first ones, are out of reach but kept
 
     @property
-    def layout(self) -> tuple[int, int, int]:
-        """Number of maps, of prompted ones among them, and of pointers: agrees among views of one batch."""
-        return len(self.maps), self.ages.count(0), len(self.pointers)
+    def layout(self) -> tuple[int, int, int, int]:
+        """Number of maps, of prompted ones and sightings among them, and of pointers.
+
+        Views of one batch agree in it.
+        """
+        return len(self.maps), self.ages.count(0), self.sightings, len(self.pointers)
 
 
 class MemoryBatch(NamedTuple):
@@ -70,6 +75,7 @@ class MemoryBatch(NamedTuple):
     offsets: Tensor  # (B, P) float32
     map_scales: Tensor | None = None  # (B, F) float32
     pointer_scales: Tensor | None = None  # (B, P) float32
+    sightings: int = 0  # of all, the first tracked maps
 
     @classmethod
     def stack(cls, views: "list[MemoryView]") -> "MemoryBatch":
@@ -85,6 +91,7 @@ class MemoryBatch(NamedTuple):
             torch.tensor([view.offsets for view in views], dtype=torch.float32, device=device),
             _scales([view.map_scales for view in views], len(views[0].maps), device),
             _scales([view.pointer_scales for view in views], len(views[0].pointers), device),
+            views[0].sightings,
         )
 
 

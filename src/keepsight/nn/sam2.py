@@ -132,8 +132,9 @@ class Sam2(nn.Module):
 
     @property
     def input_spec(self) -> InputSpec:
-        """How frames are prepared for `encode_image`."""
-        return InputSpec(self.config.image_size, self.config.mean, self.config.std)
+        """How frames are prepared for `encode_image`; networks of our own have no reference to agree with."""
+        config = self.config
+        return InputSpec(config.image_size, config.mean, config.std, as_reference=config.matching is None)
 
     @property
     def device(self) -> torch.device:
@@ -250,7 +251,7 @@ class Sam2(nn.Module):
         embedding, carried = features.embedding, None
         if self.matching is not None:
             plain, extra, keys = self._parts(memory.maps)
-            oldest = min(_prompted(memory), memory.maps.shape[1] - 1)
+            oldest = min(_prompted(memory) + memory.sightings, memory.maps.shape[1] - 1)
             addition, carried = self.matching.read(features, extra, plain, memory.map_scales, earlier=oldest)
             embedding = embedding + addition
             if self.fine_read is not None:

@@ -45,7 +45,7 @@ class _Request(NamedTuple):
     earlier: Tensor | None  # (1, 4h, 4w) logits to be corrected
 
     @property
-    def layout(self) -> tuple[tuple[int, int, int] | None, int, bool]:
+    def layout(self) -> tuple[tuple[int, int, int, int] | None, int, bool]:
         """What must agree for two requests to be rows of one batch."""
         view = None if self.view is None else self.view.layout
         return view, 0 if self.labels is None else len(self.labels), self.earlier is not None
