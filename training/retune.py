@@ -24,6 +24,7 @@ __all__ = ["Share", "retune"]
 
 SHARPNESS = "fine_read.sharpness"  # logs
 PRESENCE = "mask_decoder.presence_head."
+PRESENCE_BIAS = PRESENCE + "layers.2.bias"
 FAMILIARITY = "matching.familiarity."  # which pocket had from its eighth run on
 
 
@@ -57,6 +58,7 @@ def retune(
     sharper: float = 1.0,
     presence: Path | None = None,
     mixed: Share | None = None,
+    surer: float = 0.0,
 ) -> None:
     """Writes weights for another input size, with what `training.config` says of what is recalled.
 
@@ -68,6 +70,7 @@ def retune(
         presence: weights that the head which tells presence is taken from; None for the source's own.
         mixed: weights of another run from the same ones: what lies between both often keeps what either
             does well (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models"). None for none.
+        surer: what is added to every presence logit.
 
     Raises:
         WeightsError: a file cannot be read, or is no `pocket`, or those to be mixed are of another network.
@@ -79,6 +82,7 @@ def retune(
     if presence is not None:
         other = read_pocket(presence)
         tensors |= {name: other[name].clone() for name in other if name.startswith(PRESENCE)}
+    tensors[PRESENCE_BIAS] = tensors[PRESENCE_BIAS] + surer
     logs = tensors[SHARPNESS]
     tensors[SHARPNESS] = (logs.float() + math.log(sharper)).to(logs.dtype)
     config = replace(config_from_json(file.metadata[CONFIG_KEY], str(source)), image_size=size)
@@ -124,11 +128,14 @@ def main() -> None:
     parser.add_argument("--presence-from", type=Path, help="weights to take the presence head from")
     parser.add_argument("--mix", type=Path, help="weights to mix in")
     parser.add_argument("--share", type=float, default=0.5, help="how much of them")
+    parser.add_argument("--surer", type=float, default=0.0, help="added to every presence logit")
     options = parser.parse_args()
     if options.size < 32 or options.size % 32:
         parser.error(f"--size: expected a multiple of 32, but got {options.size}")
     if not 0 < options.sharper < math.inf:
         parser.error(f"--sharper: expected a factor above 0, but got {options.sharper}")
+    if not math.isfinite(options.surer):
+        parser.error(f"--surer: expected a number, but got {options.surer}")
     if not 0 <= options.share <= 1:
         parser.error(f"--share: expected a share from 0 to 1, but got {options.share}")
     try:
@@ -139,6 +146,7 @@ def main() -> None:
             sharper=options.sharper,
             presence=options.presence_from,
             mixed=None if options.mix is None else Share(options.mix, options.share),
+            surer=options.surer,
         )
     except WeightsError as problem:
         raise SystemExit(str(problem)) from problem

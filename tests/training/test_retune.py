@@ -14,7 +14,7 @@ from keepsight.errors import WeightsError
 from keepsight.nn.sam2 import Sam2
 from training.config import POCKET
 from training.export import SHIPPED
-from training.retune import FAMILIARITY, PRESENCE, SHARPNESS, Share, retune
+from training.retune import FAMILIARITY, PRESENCE, PRESENCE_BIAS, SHARPNESS, Share, retune
 
 
 def test_retuned_weights_are_a_network_of_another_size(tmp_path: Path) -> None:
@@ -42,6 +42,13 @@ def test_what_is_recalled_is_what_is_trained_for(tmp_path: Path, monkeypatch: py
         assert network.config == expected
     before, after = load_file(SHIPPED), load_file(tmp_path / "other.safetensors")
     assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_presence_may_be_shifted(tmp_path: Path) -> None:
+    retune(SHIPPED, tmp_path / "new.safetensors", size=384, surer=0.5)
+    before, after = load_file(SHIPPED), load_file(tmp_path / "new.safetensors")
+    assert [name for name in before if not torch.equal(before[name], after[name])] == [PRESENCE_BIAS]
+    assert (after[PRESENCE_BIAS] - before[PRESENCE_BIAS]).item() == pytest.approx(0.5, abs=1e-3)
 
 
 def test_the_presence_head_may_come_from_other_weights(tmp_path: Path) -> None:
