@@ -43,7 +43,7 @@ class Memory:
         order = sorted(self.prompted, key=lambda told: (abs(told - frame), told))
         prompted = [self.prompted[told] for told in order]
         reach = OLDEST if random.random() < 0.5 else int(random.integers(2, OLDEST + 1))
-        recent = self.in_reach(reach)
+        recent, sightings = self.in_reach(reach)
         ages = [0] * len(prompted)
         if recent:
             older = random.choice(np.arange(2, OLDEST + 1), len(recent) - 1, replace=False)
@@ -57,20 +57,23 @@ class Memory:
             torch.tensor(ages, device=device).expand(batch, -1),
             torch.stack([entry.pointer.to(dtype) for entry in (*prompted, *self.recent)], dim=1),
             torch.tensor(distances, dtype=torch.float32, device=device).expand(batch, -1),
+            sightings=sightings,
         )
 
-    def in_reach(self, reach: int) -> list[Tensor]:
-        """Maps of the last `reach` tracked frames, the oldest first.
+    def in_reach(self, reach: int) -> tuple[list[Tensor], int]:
+        """Maps of the last `reach` tracked frames, the oldest first, and how many are an earlier sighting.
 
         Of an object that none of them shows well, the last sighting before takes the place of the oldest, as
-        `LatestPolicy` has it. Short clips have few frames, so `reach` may be less than the policy's.
+        `LatestPolicy` has it; where one object's does, it counts for the batch. Short clips have few frames,
+        so `reach` may be less than the policy's.
         """
         maps, past = [entry.map for entry in self.recent[-reach:]], self.recent[:-reach]
         if not past:
-            return maps
+            return maps, 0
         wanting = ~torch.stack([entry.sighted for entry in self.recent[-reach:]]).any(dim=0)
+        sightings = int((wanting & torch.stack([entry.sighted for entry in past]).any(dim=0)).any())
         for entry in reversed(past):
             taken = wanting & entry.sighted
             maps[0] = torch.where(taken[:, None, None], entry.map.to(maps[0].dtype), maps[0])
             wanting = wanting & ~taken
-        return maps
+        return maps, sightings

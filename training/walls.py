@@ -46,7 +46,7 @@ def walled(random: np.random.Generator, sources: Sources, length: int) -> list[L
     path = random_path(random, length, size, random.uniform(0.1, 0.8))
     target = Layer(what, replace(path, center=behind(random, wall, size, length)), TARGET)
     twins = [
-        beside(random, wall, replace(target, group=TARGET + 1 + n), sources.shares.late)
+        beside(random, wall, target, TARGET + 1 + n, sources.shares.late)
         for n in range(int(random.choice(3, p=(0.2, 0.6, 0.2))))
     ]
     still = random_path(random, length, REACH, 0.02)
@@ -80,12 +80,12 @@ def behind(random: np.random.Generator, wall: Wall, size: float, length: int) ->
     return wall.place(along.astype(np.float32), across.astype(np.float32))
 
 
-def beside(random: np.random.Generator, wall: Wall, likeness: Layer, late: float) -> Layer:
-    """What looks like a layer stays on one side of the wall; a share of `late` comes into view later."""
-    length, size = len(likeness.path.scale), float(likeness.path.scale[0])
+def beside(random: np.random.Generator, wall: Wall, target: Layer, group: int, late: float) -> Layer:
+    """A twin of the object stays on one side of the wall; a share of `late` comes into view later."""
+    length, size = len(target.path.scale), float(target.path.scale[0])
     path: Path = random_path(random, length, size * random.uniform(0.8, 1.2), random.uniform(0.1, 0.8))
     outside = until_arrival(random, length, late) * random.uniform(*PACES) * size
     across = wall.half + HALF * size + random.uniform(0, FARTHEST) + outside + curve(random, length, 0.1)
     along = random.uniform(-0.4, 0.4) + curve(random, length, 0.2)
     center = wall.place(along, (random.choice([-1, 1]) * across).astype(np.float32))
-    return Layer(twin_of(random, likeness.cutout), replace(path, center=center), likeness.group)
+    return Layer(twin_of(random, target.cutout), replace(path, center=center), group)

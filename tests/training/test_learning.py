@@ -201,10 +201,19 @@ def test_a_sighting_that_is_out_of_reach_stands_for_the_oldest_map() -> None:
     seen = {1: (True, True), 2: (True, False), 5: (False, True)}
     frames = [entry(t)._replace(sighted=torch.tensor(seen.get(t, (False, False)))) for t in range(1, 7)]
     memory = Memory({0: entry(0)}, frames)
-    maps = torch.stack(memory.in_reach(3), dim=1)[..., 0, 0]
-    assert maps.tolist() == [[2, 5, 6], [4, 5, 6]]
-    assert [int(m[0, 0, 0]) for m in memory.in_reach(6)] == [1, 2, 3, 4, 5, 6]
-    assert [int(m[0, 0, 0]) for m in Memory({}, frames[2:4]).in_reach(1)] == [4]
+    found, sightings = memory.in_reach(3)
+    assert sightings == 1
+    assert torch.stack(found, dim=1)[..., 0, 0].tolist() == [[2, 5, 6], [4, 5, 6]]
+    everything, none = memory.in_reach(6)
+    assert none == 0
+    assert [int(m[0, 0, 0]) for m in everything] == [1, 2, 3, 4, 5, 6]
+    unseen, none = Memory({}, frames[2:4]).in_reach(1)
+    assert none == 0
+    assert [int(m[0, 0, 0]) for m in unseen] == [4]
+    recalled = [memory.recall(7, np.random.default_rng(seed), torch.float32) for seed in range(60)]
+    assert all(
+        batch.sightings == (batch.maps[0, 1, 0, 0] == 2) for batch in recalled if len(batch.ages[0]) < 6
+    )
     counts = {memory.recall(7, np.random.default_rng(s), torch.float32).maps.shape[1] for s in range(60)}
     assert counts == {3, 4, 5, 6, 7}
 

@@ -62,7 +62,7 @@ class FineRead(nn.Module):
         query = self._keys(features)
         first, last = (
             (
-                shared(_keys_of(remembered[:, i], grid), query).to(query.dtype),
+                _keys_of(shared(remembered[:, i], query), grid).to(query.dtype),
                 _content_of(evidence[:, i], grid).to(query.dtype),
             )
             for i in (0, -1)

@@ -69,8 +69,10 @@ def pick_dtype(name: str | torch.dtype = "auto", device: torch.device | None = N
 def _fast_in_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type != "cpu":
+        return False
     traits = _cpu_traits()
-    return device.type == "cpu" and any(needed <= traits for needed in FAST_IN_BFLOAT16)
+    return any(needed <= traits for needed in FAST_IN_BFLOAT16)
 
 
 def _cpu_traits(cpuinfo: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
