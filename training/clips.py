@@ -14,7 +14,7 @@ import numpy as np
 from training.absences import covered, cut_away
 from training.cutouts import random_cutout, recolour, twin_of
 from training.layers import PASSER, TARGET, Clip, Layer, paste_all
-from training.paths import Floats, Path, approach, curve, random_path, random_squeeze, slide, vanish
+from training.paths import Floats, Path, approach, curve, random_path, random_squeeze, slide, turn, vanish
 from training.scenes import background_frames, real_frames, scene_frames
 from training.sources import Cutout, Image, Region, Sources
 from training.walls import walled
@@ -74,6 +74,8 @@ def mover_path(random: np.random.Generator, length: int, scale: float, speed: fl
     path = random_path(random, length, scale, speed)
     if random.random() < 0.2:
         path = approach(random, path)
+    if random.random() < 0.2:
+        path = turn(random, path)
     return slide(random, path) if random.random() < 0.4 else path
 
 
@@ -91,7 +93,7 @@ def random_layers(
         )
     if not has_target:
         return layers
-    scale = float(np.exp(random.uniform(np.log(0.22), np.log(1.1))))
+    scale = float(np.exp(random.uniform(np.log(0.16), np.log(1.1))))
     path = mover_path(random, length, scale, speed)
     if random.random() < 0.2:
         path = vanish(random, path)

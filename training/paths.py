@@ -15,12 +15,14 @@ __all__ = [
     "random_squeeze",
     "slide",
     "source_grid",
+    "turn",
     "until_arrival",
     "vanish",
 ]
 
 Floats = NDArray[np.float32]
 
+NARROWEST = 0.25  # how wide a flat thing still looks from the side, relative
 WIDE = 9 / 16  # how much narrower things look in a wide frame that was made square
 
 
@@ -35,6 +37,7 @@ class Path:
     bend: Floats  # (T,) strength of the non-rigid deformation
     waves: Floats  # (2, 4): frequency x, frequency y, phase, phase per frame; one row per axis
     slide: Floats  # (T, 2) how far the picture has moved under the outline, in units of the outline's size
+    yaw: Floats  # (T,) radians about an upright axis; what faces away is seen mirrored
 
 
 def curve(random: np.random.Generator, length: int, total: float) -> Floats:
@@ -67,6 +70,7 @@ def random_path(random: np.random.Generator, length: int, scale: float, speed: f
             np.float32
         ),
         slide=np.zeros((length, 2), np.float32),
+        yaw=np.zeros(length, np.float32),
     )
 
 
@@ -82,6 +86,11 @@ def slide(random: np.random.Generator, path: Path) -> Path:
     length = len(path.scale)
     shift = np.stack([curve(random, length, 0.5), curve(random, length, 0.15)], axis=1)
     return replace(path, slide=shift.astype(np.float32))
+
+
+def turn(random: np.random.Generator, path: Path) -> Path:
+    """Lets a flat thing turn about an upright axis, up to and past the point where it faces the other way."""
+    return replace(path, yaw=curve(random, len(path.scale), np.pi * random.uniform(0.3, 1.0)))
 
 
 def vanish(random: np.random.Generator, path: Path) -> Path:
@@ -123,7 +132,9 @@ def source_grid(path: Path, t: int, window: tuple[int, int, int, int], size: int
     ys = ((np.arange(y0, y1, dtype=np.float32) + 0.5) / size - path.center[t, 1])[:, None]
     cos, sin = np.cos(path.angle[t]), np.sin(path.angle[t])
     stretch = np.sqrt(path.aspect[t])
-    u = (cos * xs + sin * ys) / (path.scale[t] * stretch)
+    facing = np.cos(path.yaw[t])
+    width = np.copysign(max(abs(facing), NARROWEST), facing)
+    u = (cos * xs + sin * ys) / (path.scale[t] * stretch * width)
     v = (-sin * xs + cos * ys) / (path.scale[t] / stretch)
     if path.bend[t] != 0:
         (fx, fy, p, w), (gx, gy, q, z) = path.waves

@@ -6,7 +6,7 @@ import numpy as np
 
 from training.cutouts import panel, random_cutout, twin_of
 from training.layers import PASSER, TARGET, Layer
-from training.paths import Floats, Path, curve, random_path, until_arrival
+from training.paths import Floats, Path, curve, random_path, turn, until_arrival
 from training.sources import Sources
 
 __all__ = ["walled"]
@@ -16,6 +16,7 @@ SIZES = 0.13, 0.32  # of the object, likewise
 HALF = 0.6  # how far an object reaches from its centre, in units of its size
 PACES = 0.1, 1.0  # how far it goes in a frame, likewise
 FARTHEST = 0.2  # from where it can just be seen, in units of the frame's side
+TURNS = 0.4  # share of the objects that turn about themselves on their way
 STAYS = 0.3  # share of the objects that don't come out again
 
 
@@ -44,6 +45,8 @@ def walled(random: np.random.Generator, sources: Sources, length: int) -> list[L
     )
     what = random_cutout(random, sources)
     path = random_path(random, length, size, random.uniform(0.1, 0.8))
+    if random.random() < TURNS:
+        path = turn(random, path)
     target = Layer(what, replace(path, center=behind(random, wall, size, length)), TARGET)
     twins = [
         beside(random, wall, target, TARGET + 1 + n, sources.shares.late)

@@ -22,7 +22,7 @@ from training.clips import (
 )
 from training.cutouts import textured_blob
 from training.layers import TARGET, Clip, Layer, paste
-from training.paths import approach, random_path, slide, vanish
+from training.paths import approach, random_path, slide, turn, vanish
 from training.scenes import real_frames
 from training.shares import KINDS, Shares
 from training.sources import (
@@ -111,6 +111,35 @@ def test_the_surface_of_what_was_cut_out_does_not_move_under_its_outline() -> No
     for canvas, shape in zip(canvases, (layer, still), strict=True):
         paste(canvas, shape, 8)
     np.testing.assert_array_equal(canvases[0], canvases[1])
+
+
+def test_what_turns_becomes_narrow_and_then_faces_the_other_way() -> None:
+    image = np.zeros((40, 40, 3), np.uint8)
+    image[:, :20] = 255  # white on its left
+    path = replace(random_path(np.random.default_rng(0), 3, 0.5, 0.2), center=np.full((3, 2), 0.5, np.float32))
+    upright = replace(path, angle=path.angle * 0, bend=path.bend * 0, scale=path.scale * 0 + np.float32(0.5))
+    turned = replace(upright, yaw=np.array([0, np.pi / 2, np.pi], np.float32))
+    layer = Layer(Cutout(image, np.full((40, 40), 255, np.uint8)), turned, TARGET)
+    shown, widths = [], []
+    for t in range(3):
+        canvas = np.zeros((SIZE, SIZE, 3), np.uint8)
+        widths.append((paste(canvas, layer, t) > 0.5).any(axis=0).sum())
+        shown.append(canvas[SIZE // 2, :, 0] > 127)
+    assert widths[1] < 0.4 * widths[0]
+    assert widths[2] == pytest.approx(widths[0], abs=2)
+    middle = SIZE // 2
+    assert shown[0][:middle].sum() > 5 > shown[0][middle + 2 :].sum()
+    assert shown[2][middle:].sum() > 5 > shown[2][: middle - 2].sum()
+
+
+def test_a_turn_begins_as_things_are() -> None:
+    facing = []
+    for seed in range(40):
+        random = np.random.default_rng(seed)
+        path = turn(random, random_path(random, 9, 0.5, 0.2))
+        assert path.yaw[0] == 0
+        facing.append(np.cos(path.yaw).min())
+    assert 0.2 < np.mean(np.array(facing) < 0) < 0.8
 
 
 def test_what_vanishes_may_return_elsewhere() -> None:
