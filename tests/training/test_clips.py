@@ -116,7 +116,9 @@ def test_the_surface_of_what_was_cut_out_does_not_move_under_its_outline() -> No
 def test_what_turns_becomes_narrow_and_then_faces_the_other_way() -> None:
     image = np.zeros((40, 40, 3), np.uint8)
     image[:, :20] = 255  # white on its left
-    path = replace(random_path(np.random.default_rng(0), 3, 0.5, 0.2), center=np.full((3, 2), 0.5, np.float32))
+    path = replace(
+        random_path(np.random.default_rng(0), 3, 0.5, 0.2), center=np.full((3, 2), 0.5, np.float32)
+    )
     upright = replace(path, angle=path.angle * 0, bend=path.bend * 0, scale=path.scale * 0 + np.float32(0.5))
     turned = replace(upright, yaw=np.array([0, np.pi / 2, np.pi], np.float32))
     layer = Layer(Cutout(image, np.full((40, 40), 255, np.uint8)), turned, TARGET)

@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from keepsight.nn.layers.convolution import Activation, FusedConv
+
 __all__ = [
     "EfficientNetConfig",
     "EfficientNetEncoder",
@@ -64,17 +66,27 @@ class EfficientNetLevels(NamedTuple):
     stride32: Tensor  # (B, 320, S / 32, S / 32)
 
 
-class SameConv(nn.Conv2d):
+class SameConv(FusedConv):
     """Convolution padded as TensorFlow pads: at stride 2, a row more below and right than above and left.
 
     That is what remains of a convolution padded alike on all sides, by `stride` more, without its first row
-    and column; padding the input itself would copy it, which takes longer than to convolve it.
+    and column; padding the input itself would copy more, and takes longer than to convolve it.
     """
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int,
+        stride: int = 1,
+        groups: int = 1,
+        activation: Activation = "none",
+    ) -> None:
         before = (kernel - stride) // 2
         padding = before if stride == 1 else before + stride
-        super().__init__(inputs, outputs, kernel, stride, padding, groups=groups, bias=True)
+        super().__init__(
+            inputs, outputs, kernel, stride=stride, padding=padding, groups=groups, activation=activation
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps (B, inputs, H, W) to (B, outputs, H / stride, W / stride), for sides divisible by stride."""
@@ -82,7 +94,8 @@ class SameConv(nn.Conv2d):
         if self.stride == (1, 1):
             return out
         height, width = (side // self.stride[0] for side in x.shape[2:])
-        return out[:, :, 1 : 1 + height, 1 : 1 + width]
+        part = out[:, :, 1 : 1 + height, 1 : 1 + width]
+        return part.contiguous(memory_format=torch.channels_last)  # the next convolution needs a dense map
 
 
 class InvertedResidual(nn.Module):
@@ -91,16 +104,15 @@ class InvertedResidual(nn.Module):
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int) -> None:
         super().__init__()
         hidden = inputs * expansion
-        self.expand = SameConv(inputs, hidden, 1) if expansion > 1 else None
-        self.filter = SameConv(hidden, hidden, kernel, stride, groups=hidden)
+        self.expand = SameConv(inputs, hidden, 1, activation="relu6") if expansion > 1 else None
+        self.filter = SameConv(hidden, hidden, kernel, stride, groups=hidden, activation="relu6")
         self.project = SameConv(hidden, outputs, 1)
         self.is_residual = stride == 1 and inputs == outputs
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps (B, inputs, H, W) to (B, outputs, H / stride, W / stride)."""
-        hidden = x if self.expand is None else F.relu6(self.expand(x), inplace=True)
-        # Not in place: of a part of a larger map this makes a dense one, which the next convolution needs.
-        out: Tensor = self.project(F.relu6(self.filter(hidden)))
+        hidden = x if self.expand is None else self.expand(x)
+        out: Tensor = self.project(self.filter(hidden))
         return x + out if self.is_residual else out
 
 
@@ -109,7 +121,7 @@ class EfficientNetLite(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem = SameConv(3, STEM_WIDTH, 3, 2)
+        self.stem = SameConv(3, STEM_WIDTH, 3, 2, activation="relu6")
         self.stages = nn.ModuleList()
         inputs = STEM_WIDTH
         for stage in STAGES:
@@ -123,7 +135,7 @@ class EfficientNetLite(nn.Module):
 
     def forward(self, pixels: Tensor) -> EfficientNetLevels:
         """Maps normalised pixels (B, 3, S, S), S divisible by 32, to features at four strides."""
-        x = F.relu6(self.stem(pixels.contiguous(memory_format=torch.channels_last)))
+        x = self.stem(pixels.contiguous(memory_format=torch.channels_last))
         levels = []
         for i, stage in enumerate(self.stages):
             x = stage(x)
@@ -143,11 +155,11 @@ class EfficientNetEncoder(nn.Module):
     def __init__(self, config: EfficientNetConfig, width: int) -> None:
         super().__init__()
         self.backbone = EfficientNetLite()
-        self.laterals = nn.ModuleList(nn.Conv2d(inputs, width, 1) for inputs in LEVEL_WIDTHS)
+        self.laterals = nn.ModuleList(FusedConv(inputs, width, 1) for inputs in LEVEL_WIDTHS)
         self.mix = nn.Sequential(
             nn.GroupNorm(1, width),
             nn.GELU(),
-            nn.Conv2d(width, width, config.mix_kernel, padding=config.mix_kernel // 2),
+            FusedConv(width, width, config.mix_kernel, padding=config.mix_kernel // 2),
         )
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -86,9 +86,14 @@ def shared(keys: Tensor, queries: Tensor) -> Tensor:
     return one if all(torch.equal(one[0], other) for other in others) else keys
 
 
-def side_by_side(content: Tensor, keys: Tensor) -> Tensor:
-    """Content (B, m, D) as what is summed up by the likeness to `shared` keys: (1, m, B D), or as it is."""
-    return content if len(content) == len(keys) else content.transpose(0, 1).flatten(1)[None]
+def side_by_side(pieces: Sequence[Tensor], keys: Tensor) -> Tensor:
+    """Pieces (B, m, .) of content as what is summed up by the likeness to `shared` keys.
+
+    One after the other in each row: (B, m, D), or (1, m, B D) where the keys are those of one object.
+    """
+    if len(pieces[0]) == len(keys):
+        return torch.cat(tuple(pieces), dim=-1)
+    return torch.cat([piece.transpose(0, 1) for piece in pieces], dim=-1).flatten(1)[None]
 
 
 def apart(sums: Tensor, objects: int) -> Tensor:
@@ -106,18 +111,18 @@ def _telling(evidence: Tensor, earlier: int) -> Tensor:
     return shown.index_fill(1, torch.tensor((0, earlier), device=shown.device), True)
 
 
-def _columns(values: Tensor, evidence: Tensor, earlier: int) -> tuple[Tensor, Tensor]:
-    """What likenesses weigh of (B, F, n, D) values and (B, F, n, 16) masks, everywhere and nearby.
+def _columns(values: Tensor, evidence: Tensor, earlier: int) -> list[Tensor]:
+    """What likenesses weigh of (B, F, n, D) values and (B, F, n, 16) masks, in pieces (B, F n, .).
 
-    Both (B, F, n, MARKS + D + 16 + 1): whether a cell was the object and whether it was not, for the mean
-    over frames, then values and mask and a 1, which sums up the weights, of the frames that are `_telling`.
-    Nearby, the others tell as well what was not the object.
+    Whether a cell was the object and whether it was not, MARKS columns for the mean over the frames that are
+    `_telling` and as many for that over all, which nearby tell as well what was not the object; then values
+    and mask and a 1, which sums up the weights, of the frames that are telling.
     """
     telling = _telling(evidence, earlier)[..., None, None].to(values.dtype)
     marks = shown_or_not(evidence)
-    content = telling * with_ones(torch.cat((values, evidence), dim=-1))
-    everywhere = marks * telling / telling.sum(dim=1, keepdim=True)
-    return torch.cat((everywhere, content), dim=-1), torch.cat((marks / marks.shape[1], content), dim=-1)
+    everywhere, nearby = marks * telling / telling.sum(dim=1, keepdim=True), marks / marks.shape[1]
+    weight = telling.expand(*evidence.shape[:3], 1)
+    return [x.flatten(1, 2) for x in (everywhere, nearby, telling * values, telling * evidence, weight)]
 
 
 class MatchingRead(nn.Module):
@@ -193,14 +198,14 @@ class MatchingRead(nn.Module):
         keys, evidence = extra[..., : self.key_width], extra[..., self.key_width :]
         if scales is not None:
             keys = keys * scales[..., None, None].to(keys.dtype)
-        told, marked = (x.flatten(1, 2) for x in _columns(values, evidence.to(values.dtype), earlier))
+        columns = _columns(values, evidence.to(values.dtype), earlier)
         already = shown_or_not(evidence[:, earlier].to(values.dtype))
         # The product subtracts the largest cosine itself (it sums in float32 whatever its type): both
         # softmaxes share one exponential that cannot overflow, scaled keys exceeding 1 by little.
         asked = self._keys(features) / self.temperature
         asked = torch.cat((asked, torch.full_like(asked[..., :1], -1 / self.temperature)), dim=-1)
         offered = with_ones(shared(keys, asked).to(values.dtype)).flatten(1, 2)
-        told, marked, already = (side_by_side(x, offered) for x in (told, marked, already))
+        told, already = side_by_side(columns, offered), side_by_side([already], offered)
         distances = squared_distances(height, width, told.device, torch.float32)
         falloff = (-(self.nearness.float().exp() * distances).clamp(max=STEEPEST)).exp().to(told.dtype)
         parts = []
@@ -209,12 +214,13 @@ class MatchingRead(nn.Module):
             by_frame = likeness.view(*likeness.shape[:2], frames, tokens)
             close = (by_frame * near[:, :, None]).flatten(2)
             before = close.view(by_frame.shape)[:, :, earlier] @ already
-            parts.append((likeness @ told, close @ marked, before))
+            parts.append((likeness @ told, close @ told, before))
         wide, near, before = (apart(torch.cat(read, dim=1), len(extra)) for read in zip(*parts, strict=True))
-        means = [read[..., MARKS:-1] / read[..., -1:] for read in (wide, near)]
+        means = [read[..., 2 * MARKS : -1] / read[..., -1:] for read in (wide, near)]
         out = self.fuse(torch.cat(means, dim=-1))
         if self.familiarity is not None:
-            out = out + self.familiarity(torch.cat((wide[..., :MARKS], near[..., :MARKS], before), dim=-1))
+            marks = wide[..., :MARKS], near[..., MARKS : 2 * MARKS], before
+            out = out + self.familiarity(torch.cat(marks, dim=-1))
         masks = torch.cat([mean[..., -(EVIDENCE_SIDE**2) :] for mean in means], dim=-1)
         addition, grid = (x.transpose(1, 2).reshape(len(x), -1, height, width) for x in (out, masks))
         return addition, F.pixel_shuffle(grid, EVIDENCE_SIDE)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from keepsight.nn.io import ImageFeatures
+from keepsight.nn.layers.convolution import FusedConv
 from keepsight.nn.layers.norm import ChannelNorm
 
 __all__ = ["Refiner"]
@@ -23,14 +24,14 @@ class _Block(nn.Module):
 
     def __init__(self, width: int, kernel: int) -> None:
         super().__init__()
-        self.filter = nn.Conv2d(width, width, kernel, padding=kernel // 2, groups=width)
+        self.filter = FusedConv(width, width, kernel, padding=kernel // 2, groups=width)
         self.norm = ChannelNorm(width)
-        self.widen = nn.Conv2d(width, 2 * width, 1)
-        self.narrow = nn.Conv2d(2 * width, width, 1)
+        self.widen = FusedConv(width, 2 * width, 1, activation="gelu")
+        self.narrow = FusedConv(2 * width, width, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps (B, width, H, W) to the same shape."""
-        out: Tensor = x + self.narrow(F.gelu(self.widen(self.norm(self.filter(x)))))
+        out: Tensor = x + self.narrow(self.widen(self.norm(self.filter(x))))
         return out
 
 
@@ -45,16 +46,16 @@ class Refiner(nn.Module):
     def __init__(self, width: int, carried: int) -> None:
         super().__init__()
         middle, fine = 3 * width // 8, 3 * width // 16
-        self.coarse_in = nn.Conv2d(width, middle, 1)
-        self.middle_in = nn.Conv2d(width // 4, middle, 1)
-        self.carried_middle_in = nn.Conv2d(carried, middle, 2, stride=2)
+        self.coarse_in = FusedConv(width, middle, 1)
+        self.middle_in = FusedConv(width // 4, middle, 1)
+        self.carried_middle_in = FusedConv(carried, middle, 2, stride=2)
         self.middle_blocks = nn.Sequential(*(_Block(middle, KERNEL_MIDDLE) for _ in range(BLOCKS)))
-        self.middle_out = nn.Conv2d(middle, width // 4, 1)
-        self.descend = nn.Conv2d(middle, fine, 1)
-        self.fine_in = nn.Conv2d(width // 8, fine, 1)
-        self.carried_fine_in = nn.Conv2d(carried, fine, 1)
+        self.middle_out = FusedConv(middle, width // 4, 1)
+        self.descend = FusedConv(middle, fine, 1)
+        self.fine_in = FusedConv(width // 8, fine, 1)
+        self.carried_fine_in = FusedConv(carried, fine, 1)
         self.fine_blocks = nn.Sequential(*(_Block(fine, KERNEL_FINE) for _ in range(BLOCKS)))
-        self.fine_out = nn.Conv2d(fine, width // 8, 1)
+        self.fine_out = FusedConv(fine, width // 8, 1)
         for out in (self.middle_out, self.fine_out):  # starts as the network without it
             for parameter in out.parameters():
                 nn.init.zeros_(parameter)

@@ -18,6 +18,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # PyTorch's own switch, read once: without it every large activation is made of thousands of small
     # pages, which on some machines costs SAM 2's image encoder more than its arithmetic.
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+    from keepsight.apps.cli.allocator import keep_freed_memory
     from keepsight.apps.cli.command import run
 
+    keep_freed_memory()
     run(arguments)
