@@ -6,7 +6,7 @@ from keepsight.nn.sam2 import Sam2Config
 
 POCKET = Sam2Config(
     encoder=EfficientNetConfig(),
-    image_size=384,
+    image_size=320,
     mean=(127 / 255,) * 3,
     std=(128 / 255,) * 3,
     width=128,

@@ -1,4 +1,4 @@
-"""Changes trained weights without training, as for another size: `python -m training.retune --size 384`.
+"""Changes trained weights without training, as for another size: `python -m training.retune --size 320`.
 
 A finer grid has more cells among which the right one must stand out, so the fine read may need to be sharper
 (`--sharper`); how much was chosen on `../shared/data/davis/train240`, see README.md.

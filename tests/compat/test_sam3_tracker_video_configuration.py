@@ -247,7 +247,7 @@ def test_catalogue_names_need_no_file() -> None:
     assert large.vision_config.backbone_config.embed_dim_per_stage == [144, 288, 576, 1152]
     assert not large.enable_occlusion_spatial_embedding
     pocket = ours.Sam2VideoConfig.from_pretrained("pocket")
-    assert (pocket.image_size, pocket.vision_config.fpn_hidden_size) == (384, 128)
+    assert (pocket.image_size, pocket.vision_config.fpn_hidden_size) == (320, 128)
 
 
 def test_missing_and_foreign_files(tmp_path: Path) -> None:

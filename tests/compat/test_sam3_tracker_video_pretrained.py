@@ -271,7 +271,7 @@ def test_a_larger_image_for_sam3(written: Any, tmp_path: Path) -> None:
 def test_pocket(tmp_path: Path) -> None:
     network, config = load_pretrained("pocket")
     assert network.dtype == torch.float32
-    assert (config.image_size, config.name_or_path) == (384, "pocket")
+    assert (config.image_size, config.name_or_path) == (320, "pocket")
     assert network_config(config) == network.config == CATALOGUE["pocket"].config
     config.note = "mine"
     save_pretrained(network, config, tmp_path)
@@ -283,7 +283,7 @@ def test_pocket(tmp_path: Path) -> None:
     with pytest.raises(KeyError, match="keepsight_image_encoder"):
         theirs.Sam2VideoConfig.from_pretrained(tmp_path)
     config.image_size = 640
-    with pytest.raises(WeightsError, match=r"image_size = 640.*own, for 384"):
+    with pytest.raises(WeightsError, match=r"image_size = 640.*own, for 320"):
         network_config(config)
     assert same(load_pretrained("pocket", config=config_again)[0], network)
 

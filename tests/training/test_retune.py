@@ -33,9 +33,9 @@ def test_what_is_recalled_is_what_is_trained_for(tmp_path: Path, monkeypatch: py
     assert POCKET.matching is not None
     other = replace(POCKET, matching=replace(POCKET.matching, attended=3), recalls_sighting=False)
     monkeypatch.setattr("training.retune.POCKET", other)
-    retune(SHIPPED, tmp_path / "other.safetensors", size=384)
+    retune(SHIPPED, tmp_path / "other.safetensors", size=320)
     monkeypatch.undo()
-    retune(tmp_path / "other.safetensors", tmp_path / "again.safetensors", size=384)
+    retune(tmp_path / "other.safetensors", tmp_path / "again.safetensors", size=320)
     for path, expected in ((tmp_path / "other.safetensors", other), (tmp_path / "again.safetensors", POCKET)):
         network = load_model(str(path), device="cpu")
         assert isinstance(network, Sam2)
@@ -45,7 +45,7 @@ def test_what_is_recalled_is_what_is_trained_for(tmp_path: Path, monkeypatch: py
 
 
 def test_presence_may_be_shifted(tmp_path: Path) -> None:
-    retune(SHIPPED, tmp_path / "new.safetensors", size=384, surer=0.5)
+    retune(SHIPPED, tmp_path / "new.safetensors", size=320, surer=0.5)
     before, after = load_file(SHIPPED), load_file(tmp_path / "new.safetensors")
     assert [name for name in before if not torch.equal(before[name], after[name])] == [PRESENCE_BIAS]
     assert (after[PRESENCE_BIAS] - before[PRESENCE_BIAS]).item() == pytest.approx(0.5, abs=1e-3)
@@ -55,7 +55,7 @@ def test_the_presence_head_may_come_from_other_weights(tmp_path: Path) -> None:
     other = {name: tensor + 1 for name, tensor in load_file(SHIPPED).items()}
     with safe_open(SHIPPED, "pt") as file:
         save_file(other, tmp_path / "other.safetensors", file.metadata())
-    retune(SHIPPED, tmp_path / "new.safetensors", size=384, presence=tmp_path / "other.safetensors")
+    retune(SHIPPED, tmp_path / "new.safetensors", size=320, presence=tmp_path / "other.safetensors")
     before, after = load_file(SHIPPED), load_file(tmp_path / "new.safetensors")
     changed = [name for name in before if not torch.equal(before[name], after[name])]
     assert changed == [name for name in before if name.startswith(PRESENCE)]
@@ -79,14 +79,14 @@ def test_weights_of_two_runs_can_be_mixed(tmp_path: Path) -> None:
         save_file(other, tmp_path / "other.safetensors", file.metadata())
         save_file({**other, "a": torch.zeros(1)}, tmp_path / "more.safetensors", file.metadata())
     mixed = Share(tmp_path / "other.safetensors", 0.25)
-    retune(SHIPPED, tmp_path / "new.safetensors", size=384, mixed=mixed)
+    retune(SHIPPED, tmp_path / "new.safetensors", size=320, mixed=mixed)
     after = load_file(tmp_path / "new.safetensors")
     for name, tensor in before.items():
         assert after[name].dtype == tensor.dtype
         wanted = 0.75 * tensor.float() + 0.25 * other[name].float()
         torch.testing.assert_close(after[name].float(), wanted, rtol=0.01, atol=1e-3)
     with pytest.raises(WeightsError, match="weights of the same network"):
-        retune(SHIPPED, tmp_path / "x.safetensors", size=384, mixed=Share(tmp_path / "more.safetensors", 0.5))
+        retune(SHIPPED, tmp_path / "x.safetensors", size=320, mixed=Share(tmp_path / "more.safetensors", 0.5))
 
 
 def test_weights_from_before_a_part_was_added_are_mixed_as_ones_in_which_it_does_nothing(
@@ -98,7 +98,7 @@ def test_weights_from_before_a_part_was_added_are_mixed_as_ones_in_which_it_does
     with safe_open(SHIPPED, "pt") as file:
         save_file(older, tmp_path / "older.safetensors", file.metadata())
     mixed = Share(tmp_path / "older.safetensors", 0.25)
-    retune(SHIPPED, tmp_path / "new.safetensors", size=384, mixed=mixed)
+    retune(SHIPPED, tmp_path / "new.safetensors", size=320, mixed=mixed)
     after = load_file(tmp_path / "new.safetensors")
     for name, tensor in before.items():
         factor = 0.75 if name.startswith(FAMILIARITY + "out.") else 1.0
