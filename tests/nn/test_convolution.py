@@ -61,7 +61,7 @@ def test_it_is_a_convolution_and_an_activation(
 
 
 def test_it_is_packed_where_no_gradient_is_wanted_and_only_there() -> None:
-    if not convolution._POSSIBLE:
+    if not convolution._TYPES:
         pytest.skip("this build of PyTorch has no oneDNN")
     layer, x = made(SHAPES[1], "relu6"), torch.randn(1, 16, 8, 8, requires_grad=True)
     layer(x).sum().backward()
@@ -109,7 +109,7 @@ def test_builds_without_the_operators_compute_the_same(monkeypatch: pytest.Monke
     layer, x = made(SHAPES[2], "relu6"), 4 * torch.randn(1, 24, 9, 9)
     with torch.inference_mode():
         expected = layer(x)
-        monkeypatch.setattr(convolution, "_POSSIBLE", False)
+        monkeypatch.setattr(convolution, "_TYPES", frozenset())
         torch.testing.assert_close(layer(x), expected, atol=1e-5, rtol=1e-5)
 
 
@@ -117,3 +117,10 @@ def test_autocast_decides_the_type() -> None:
     layer, x = made(SHAPES[1], "relu6"), torch.randn(1, 16, 8, 8)
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         assert layer(x).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16])
+def test_other_types_are_computed_as_ever(dtype: torch.dtype) -> None:
+    layer, x = made(SHAPES[1], "relu6", dtype), torch.randn(1, 16, 8, 8).to(dtype)
+    with torch.inference_mode():
+        torch.testing.assert_close(layer(x).double(), plainly(layer, x), atol=5e-3, rtol=5e-3)

@@ -37,10 +37,14 @@ class _Packed(NamedTuple):
         return same and self.version == version
 
 
-def _is_possible() -> bool:
+def _types() -> frozenset[torch.dtype]:
+    """The types in which this build, on this processor, has the operators."""
     names = (torch.ops.mkldnn, "_convolution_pointwise"), (torch._C._nn, "mkldnn_reorder_conv2d_weight")
     built: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    return built and all(hasattr(where, name) for where, name in names)
+    if not built or not all(hasattr(where, name) for where, name in names):
+        return frozenset()
+    half = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
+    return frozenset({torch.float32} | ({torch.bfloat16} if half is not None and half() else set()))
 
 
 class FusedConv(nn.Conv2d):
@@ -73,9 +77,9 @@ class FusedConv(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps (B, inputs, H, W) to (B, outputs, H', W')."""
-        if torch.is_grad_enabled() or x.device.type != "cpu" or x.dtype != self.weight.dtype:
+        if torch.is_grad_enabled() or x.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
             return self._plain(x)
-        if not _POSSIBLE or torch.is_autocast_enabled("cpu"):
+        if x.dtype != self.weight.dtype or x.dtype not in _TYPES:
             return self._plain(x)
         name, numbers, algorithm = _FUSED[self.activation]
         geometry = (list(self.padding), list(self.stride), list(self.dilation), self.groups)
@@ -106,4 +110,4 @@ class FusedConv(nn.Conv2d):
         return self._packed.weight
 
 
-_POSSIBLE = _is_possible()
+_TYPES = _types()
