@@ -81,7 +81,7 @@ class MemoryBatch(NamedTuple):
     def stack(cls, views: "list[MemoryView]") -> "MemoryBatch":
         """Stacks views of equal layout along a new first axis."""
         device = views[0].maps[0].device
-        maps = torch.stack([maps for view in views for maps in view.maps])
+        maps = torch.stack([one for view in views for one in view.maps])
         maps = maps.view(len(views), -1, *maps.shape[1:])
         none = maps.new_zeros(len(views), 0, 0)
         pointers = torch.stack([torch.stack(v.pointers) for v in views]) if views[0].pointers else none

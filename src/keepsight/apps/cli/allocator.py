@@ -18,7 +18,7 @@ def keep_freed_memory() -> bool:
     """Lets the memory of one frame serve for the next.
 
     glibc returns large blocks as soon as they are freed, and the kernel clears every page of the next
-    frame's maps anew: a tenth of the time of a small network. Other C libraries are left as they are.
+    frame's maps anew. Other C libraries are left as they are.
 
     Returns:
         Whether it was done.

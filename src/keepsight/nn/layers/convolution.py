@@ -2,8 +2,8 @@
 
 PyTorch lays the weights of a convolution out for the processor anew in every call, and an activation reads
 and writes the whole map once more. On CPUs, where no gradient is asked for, weights are laid out once here
-and the activation is computed along: a third less time for a light encoder. The operators are those that
-PyTorch's own compiler uses; where a build lacks them, convolutions are computed as ever.
+and the activation is computed along. The operators are those that PyTorch's own compiler uses; where a build
+lacks them, convolutions are computed as ever.
 """
 
 from typing import Any, Literal, NamedTuple
