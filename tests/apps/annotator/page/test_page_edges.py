@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from playwright.sync_api import Route, expect
+from playwright.sync_api import APIResponse, Route, expect
 
 from tests.apps.annotator.page.desk import FRAMES, Desk
 
@@ -236,3 +236,24 @@ def test_a_frame_that_cannot_be_read_is_said_once_and_not_drawn_on(desk: Desk) -
     desk.go(20)
     desk.until(lambda: desk.pixel(20, 20) != (51, 51, 51), "it is there now")
     desk.complaints.clear()  # Chromium's own, about the refused request
+
+
+def test_a_project_asked_for_before_a_change_does_not_take_it_back(desk: Desk) -> None:
+    page, tracked = desk.page, desk.page.get_by_label("track", exact=True)
+    rectangle(desk)
+    expect(tracked).to_be_checked()
+    late: list[tuple[Route, APIResponse]] = []
+    changes: list[Route] = []
+    page.route("**/api/project", lambda route: late.append((route, route.fetch())), times=1)
+    page.keyboard.press("Control+z")
+    desk.until(lambda: bool(late), "the page asks for the project")
+    page.route("**/api/objects/*", lambda route: changes.append(route))
+    tracked.uncheck()
+    desk.until(lambda: bool(changes), "the change is on its way")
+    route, old = late[0]
+    route.fulfill(response=old)
+    page.wait_for_timeout(300)
+    expect(tracked).not_to_be_checked(timeout=1)
+    changes[0].continue_()
+    desk.until(lambda: not desk.project["objects"][0]["tracked"], "the server has it")
+    expect(tracked).not_to_be_checked()

@@ -15,6 +15,8 @@ export class ObjectList {
     #rows = new Map();
     /** @type {Item | null} whose details are shown */
     #filled = null;
+    /** Changes on their way: a project that was asked for before them must not take them back on sight. */
+    #changing = 0;
     /** @type {number | null} the object whose name is being typed, whichever is selected meanwhile */
     #named = null;
 
@@ -135,16 +137,22 @@ export class ObjectList {
     }
 
     /** @param {Partial<Omit<Item, "id">>} change */
-    #change(change) {
+    async #change(change) {
         const { selected } = this.store.state;
-        if (selected !== null) {
-            void this.actions.change(selected, change);
+        if (selected === null) {
+            return;
+        }
+        this.#changing += 1;
+        try {
+            await this.actions.change(selected, change);
+        } finally {
+            this.#changing -= 1; // the project, which is asked for again, fills the form
         }
     }
 
     #fill() {
         const item = selectedItem(this.store.state);
-        if (item === this.#filled) {
+        if (item === this.#filled || (this.#changing && item?.id === this.#filled?.id)) {
             return;
         }
         this.#filled = item;
