@@ -66,14 +66,29 @@ def test_it_is_packed_where_no_gradient_is_wanted_and_only_there() -> None:
     layer, x = made(SHAPES[1], "relu6"), torch.randn(1, 16, 8, 8, requires_grad=True)
     layer(x).sum().backward()
     assert x.grad is not None
-    assert layer._packed is None
+    assert layer._packed._made is None
     with torch.no_grad():
         layer(x)
-    first = layer._packed
+    first = layer._packed._made
     assert first is not None
     with torch.inference_mode():
         layer(x)
-    assert layer._packed is first
+    assert layer._packed._made is first
+
+
+def test_weights_are_packed_for_as_many_threads_as_compute() -> None:
+    """With a layout that was made for others oneDNN falls back to something that takes many times as long."""
+    if not convolution._TYPES:
+        pytest.skip("this build of PyTorch has no oneDNN")
+    layer, x, threads = made(SHAPES[1], "relu6"), torch.randn(1, 16, 8, 8), torch.get_num_threads()
+    try:
+        with torch.inference_mode():
+            expected, first = layer(x), layer._packed._made
+            torch.set_num_threads(threads + 1)
+            torch.testing.assert_close(layer(x), expected, atol=1e-5, rtol=1e-5)
+            assert layer._packed._made is not first
+    finally:
+        torch.set_num_threads(threads)
 
 
 @pytest.mark.parametrize("how", ["a step", "a file", "another type and back"])

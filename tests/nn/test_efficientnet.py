@@ -76,6 +76,24 @@ def test_a_far_corner_reaches_the_fine_level_through_the_pyramid() -> None:
     assert not torch.equal(before[..., 8, 8], after[..., 8, 8])
 
 
+def test_projected_levels_are_the_levels_projected() -> None:
+    """And teach the same to whatever lies before them."""
+    torch.manual_seed(0)
+    encoder = EfficientNetEncoder(EfficientNetConfig(), 16)
+    fine, middle = torch.nn.Conv2d(16, 2, 1), torch.nn.Conv2d(16, 4, 1)
+    pixels = torch.randn(2, 3, 64, 96)
+    below, above, coarse = encoder(pixels)
+    parameters = [*encoder.parameters(), *fine.parameters(), *middle.parameters()]
+    outcomes = []
+    for levels in ((fine(below), middle(above), coarse), encoder.project(pixels, fine, middle)):
+        loss = torch.stack([level.square().mean() for level in levels]).sum()
+        outcomes.append([*levels, *torch.autograd.grad(loss, parameters)])
+    for expected, found in zip(*outcomes, strict=True):
+        torch.testing.assert_close(
+            found, expected, atol=1e-4 * float(expected.detach().abs().max()), rtol=1e-3
+        )
+
+
 @pytest.mark.parametrize("cut", [0, 1, 17, 200])
 def test_too_few_tensors_are_refused(cut: int) -> None:
     tensors = fake_tensors()[:cut]

@@ -18,6 +18,24 @@ def test_blocks_give_what_the_fused_kernel_gives(queries: int, keys: int, width:
         torch.testing.assert_close(mixing._in_blocks(q, k, v), expected, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("heads", [1, 8])
+@pytest.mark.parametrize("keys", [1, 7, 15])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_heads_as_one_give_what_the_fused_kernel_gives(heads: int, keys: int, dtype: torch.dtype) -> None:
+    generator = torch.Generator().manual_seed(keys)
+    many, width = mixing.MANY_QUERIES, 4
+    q, k, v = (
+        torch.randn(2, n, heads, width, generator=generator).transpose(1, 2) for n in (many, keys, keys)
+    )
+    expected = F.scaled_dot_product_attention(q.double(), k.double(), v.double())
+    given = [x.to(dtype).requires_grad_() for x in (q, k, v)]
+    found = mixing.mix(*given)
+    tolerance = 1e-5 if dtype == torch.float32 else 0.03
+    torch.testing.assert_close(found.double(), expected, atol=tolerance, rtol=tolerance)
+    found.square().sum().backward()  # type: ignore[no-untyped-call]
+    assert all(x.grad is not None and x.grad.isfinite().all() for x in given)
+
+
 def test_values_projected_late_are_the_same_attention(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     layer = RotaryAttention(64, memory_width=16)

@@ -69,8 +69,8 @@ class EfficientNetLevels(NamedTuple):
 class SameConv(FusedConv):
     """Convolution padded as TensorFlow pads: at stride 2, a row more below and right than above and left.
 
-    That is what remains of a convolution padded alike on all sides, by `stride` more, without its first row
-    and column; padding the input itself would copy more, and takes longer than to convolve it.
+    That is a convolution padded alike on all sides with a kernel that has a row and a column of zeros more in
+    front. Padding the input itself would copy more, and takes longer than to convolve it.
     """
 
     def __init__(
@@ -82,20 +82,14 @@ class SameConv(FusedConv):
         groups: int = 1,
         activation: Activation = "none",
     ) -> None:
-        before = (kernel - stride) // 2
-        padding = before if stride == 1 else before + stride
+        padding = (kernel - 1) // 2 if stride == 1 else kernel // 2
         super().__init__(
             inputs, outputs, kernel, stride=stride, padding=padding, groups=groups, activation=activation
         )
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Maps (B, inputs, H, W) to (B, outputs, H / stride, W / stride), for sides divisible by stride."""
-        out = super().forward(x)
-        if self.stride == (1, 1):
-            return out
-        height, width = (side // self.stride[0] for side in x.shape[2:])
-        part = out[:, :, 1 : 1 + height, 1 : 1 + width]
-        return part.contiguous(memory_format=torch.channels_last)  # the next convolution needs a dense map
+    def kernel(self, weight: Tensor) -> Tensor:
+        """With a row and a column more at stride 2, so that even sides are halved."""
+        return weight if self.stride == (1, 1) else F.pad(weight, (1, 0, 1, 0))
 
 
 class InvertedResidual(nn.Module):
@@ -113,7 +107,7 @@ class InvertedResidual(nn.Module):
         """Maps (B, inputs, H, W) to (B, outputs, H / stride, W / stride)."""
         hidden = x if self.expand is None else self.expand(x)
         out: Tensor = self.project(self.filter(hidden))
-        return x + out if self.is_residual else out
+        return out.add_(x) if self.is_residual else out
 
 
 class EfficientNetLite(nn.Module):
@@ -171,18 +165,45 @@ class EfficientNetEncoder(nn.Module):
         Returns:
             Features of width C at strides 4, 8 and 16: (B, C, S / 4, S / 4) and so on.
         """
-        return self.refine(self.backbone(pixels))
-
-    def refine(self, levels: EfficientNetLevels) -> tuple[Tensor, Tensor, Tensor]:
-        """The neck alone: what `forward` returns, from backbone features (kept apart for training)."""
-        fine, middle, coarse, top = (
-            lateral(level) for lateral, level in zip(self.laterals, levels, strict=True)
-        )
-        coarse = coarse + F.interpolate(top, scale_factor=2.0, mode="nearest")
-        coarse = coarse + self.mix(coarse)
-        middle = middle + F.interpolate(coarse, scale_factor=2.0, mode="nearest")
-        fine = fine + F.interpolate(middle, scale_factor=2.0, mode="nearest")
+        levels = self.backbone(pixels)
+        coarse = self._coarse(levels)
+        middle = self.laterals[1](levels.stride8) + _doubled(coarse)
+        fine = self.laterals[0](levels.stride4) + _doubled(middle)
         return fine, middle, coarse
+
+    def project(self, pixels: Tensor, fine: nn.Conv2d, middle: nn.Conv2d) -> tuple[Tensor, Tensor, Tensor]:
+        """What `forward` returns with its finer two levels projected to fewer channels.
+
+        Between backbone and projections all is linear, so weights are multiplied first: maps of the full
+        width at strides 4 and 8 would take longer than all else here.
+
+        Args:
+            pixels: as in `forward`.
+            fine: 1x1 convolution from C channels to those wanted at stride 4.
+            middle: likewise at stride 8.
+        """
+        levels = self.backbone(pixels)
+        coarse = self._coarse(levels)
+        below, above = (self._projected(levels, coarse, layer, i) for i, layer in enumerate((fine, middle)))
+        return below, above, coarse
+
+    def _coarse(self, levels: EfficientNetLevels) -> Tensor:
+        coarse: Tensor = self.laterals[2](levels.stride16) + _doubled(self.laterals[3](levels.stride32))
+        out: Tensor = coarse + self.mix(coarse)
+        return out
+
+    def _projected(self, levels: EfficientNetLevels, coarse: Tensor, layer: nn.Conv2d, level: int) -> Tensor:
+        """One level of the pyramid, that of stride 4 or 8 for 0 or 1, as a projection leaves it."""
+        weight, out = layer.weight.flatten(1), F.conv2d(coarse, layer.weight, layer.bias)
+        for i in range(1, level - 1, -1):
+            own, bias = self.laterals[i].get_parameter("weight"), self.laterals[i].get_parameter("bias")
+            product = (weight @ own.flatten(1))[..., None, None]
+            out = _doubled(out) + F.conv2d(levels[i], product, weight @ bias)
+        return out
+
+
+def _doubled(x: Tensor) -> Tensor:
+    return F.interpolate(x, scale_factor=2.0, mode="nearest")
 
 
 def fold_batch_norms(tensors: Sequence[Tensor]) -> dict[str, Tensor]:

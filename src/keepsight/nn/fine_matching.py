@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from keepsight.nn.familiarity import FAINTEST, how_alike
 from keepsight.nn.io import ImageFeatures
-from keepsight.nn.matching import coarse, in_parts, shared, with_ones
+from keepsight.nn.matching import at_a_time, coarse, in_parts, shared, with_ones
 
 __all__ = ["FineRead"]
 
@@ -99,26 +99,35 @@ class FineRead(nn.Module):
         return torch.cat(parts, dim=2).view(content.shape)
 
     def _nearby(self, query: Tensor, keys: Tensor, content: Tensor) -> Tensor:
-        """The same, of content that lies close to the query's own place."""
-        asked, offered = self._asked(query, 1), with_ones(keys)
-        height, width = query.shape[1:3]
-        down, across = self._bell(height, query), self._bell(width, query)[:, None]
-        told = content.reshape(len(keys), -1, height, width)
-        band = BAND if query.device.type == "cpu" else 4 * BAND
-        sums = []
-        for start in range(0, height, band):
-            rows = slice(start, min(start + band, height))
-            window = slice(max(start - MARGIN, 0), start + band + MARGIN)
-            likeness = (offered[:, window].flatten(1, 2) @ asked[:, rows].flatten(1, 2).mT).exp_()
-            grid = likeness.view(len(likeness), -1, width, rows.stop - start, width)
-            near = grid * down[window, None, rows, None] * across
-            sums.append(told[:, :, window].flatten(2) @ near.flatten(3).flatten(1, 2))
-        return torch.cat(sums, dim=2).view(content.shape)
+        """The same, of content that lies close to the query's own place.
 
-    def _bell(self, side: int, like: Tensor) -> Tensor:
-        """Weights (side, side) of places along an axis by how far apart they are."""
-        places = (torch.arange(side, dtype=torch.float32, device=like.device) + 0.5) / side
-        penalty = self.nearness.float().exp() * (places[:, None] - places) ** 2
+        A band of queries looks at the window of rows around it; beyond the edges there is nothing.
+        """
+        height, width = query.shape[1:3]
+        window, step = (BAND + 2 * MARGIN) * width, BAND * width
+        missing = -height % BAND
+        above, below = MARGIN, MARGIN + missing
+        asked = F.pad(self._asked(query, 1), (0, 0, 0, 0, 0, missing)).flatten(1, 2)
+        asked = asked.view(len(query), -1, step, asked.shape[2])
+        offered = F.pad(with_ones(keys), (0, 0, 0, 0, above, below)).flatten(1, 2).unfold(1, window, step)
+        told = F.pad(content.reshape(len(keys), -1, height, width), (0, 0, above, below)).flatten(2)
+        told = told.unfold(2, window, step).transpose(1, 2)
+        near = self._near(height, width, query)
+        few = max(1, at_a_time(query.device) // near.numel())
+        bands = (torch.split(x, few, dim=1) for x in (asked, offered, told))
+        sums = [t @ ((k.mT @ q.mT).exp_() * near) for q, k, t in zip(*bands, strict=True)]
+        return torch.cat(sums, dim=1).transpose(1, 2).flatten(2)[..., : height * width].view(content.shape)
+
+    def _near(self, height: int, width: int, like: Tensor) -> Tensor:
+        """How much the places of a window count for those of its band: (window, band)."""
+        rows, columns = torch.arange(BAND + 2 * MARGIN) - MARGIN, torch.arange(width)
+        down = self._bell((rows[:, None] - torch.arange(BAND)) / height, like)
+        across = self._bell((columns[:, None] - columns) / width, like)
+        return (down[:, None, :, None] * across[:, None]).flatten(2).flatten(0, 1)
+
+    def _bell(self, distances: Tensor, like: Tensor) -> Tensor:
+        """Weights of places by how far they are along an axis, in sides of the frame."""
+        penalty = self.nearness.float().exp() * distances.to(like.device).square()
         return (-penalty.clamp(max=STEEPEST)).exp().to(like.dtype)
 
 

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from keepsight.nn.layers.derived import Derived
 from keepsight.nn.layers.mixing import mix
 from keepsight.nn.layers.mlp import Mlp
-from keepsight.nn.layers.position import Derived
 from keepsight.nn.layers.windows import join_windows, split_windows
 
 __all__ = ["HieraConfig", "HieraEncoder"]

@@ -68,10 +68,14 @@ def coarse(x: Tensor) -> Tensor:
     return x + (rounded - x).detach() if torch.is_grad_enabled() else rounded
 
 
+def at_a_time(device: torch.device) -> int:
+    """How many likenesses are computed at a time, for each object."""
+    return AT_A_TIME if device.type == "cpu" else AT_A_TIME_ELSEWHERE
+
+
 def in_parts(queries: Tensor, keys: Tensor) -> Sequence[Tensor]:
     """Queries (1, n, K) in parts of so many that their products with keys (B, m, K) are few at a time."""
-    at_a_time = AT_A_TIME if queries.device.type == "cpu" else AT_A_TIME_ELSEWHERE
-    return torch.split(queries, max(1, at_a_time // keys.shape[1]), dim=1)
+    return torch.split(queries, max(1, at_a_time(queries.device) // keys.shape[1]), dim=1)
 
 
 def shared(keys: Tensor, queries: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from keepsight.nn.layers.convolution import FusedConv
 from keepsight.nn.layers.norm import ChannelNorm
 
 __all__ = ["MemoryEncoder"]
@@ -20,8 +21,8 @@ def _mask_stem(width: int) -> nn.Sequential:
     """Four strided convolutions that bring a mask to stride 16, then a projection."""
     layers: list[nn.Module] = []
     for inside, outside in pairwise(STEM_CHANNELS):
-        layers += [nn.Conv2d(inside, outside, 3, stride=2, padding=1), ChannelNorm(outside), nn.GELU()]
-    return nn.Sequential(*layers, nn.Conv2d(STEM_CHANNELS[-1], width, 1))
+        layers += [FusedConv(inside, outside, 3, stride=2, padding=1), ChannelNorm(outside), nn.GELU()]
+    return nn.Sequential(*layers, FusedConv(STEM_CHANNELS[-1], width, 1))
 
 
 class _FuserBlock(nn.Module):
@@ -29,7 +30,7 @@ class _FuserBlock(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.depthwise = nn.Conv2d(width, width, 7, padding=3, groups=width)
+        self.depthwise = FusedConv(width, width, 7, padding=3, groups=width)
         self.norm = ChannelNorm(width)
         self.expand = nn.Linear(width, 4 * width)
         self.contract = nn.Linear(4 * width, width)
@@ -53,9 +54,9 @@ class MemoryEncoder(nn.Module):
     def __init__(self, width: int, memory_width: int) -> None:
         super().__init__()
         self.mask_stem = _mask_stem(width)
-        self.image_projection = nn.Conv2d(width, width, 1)
+        self.image_projection = FusedConv(width, width, 1)
         self.fuser = nn.Sequential(_FuserBlock(width), _FuserBlock(width))
-        self.out = nn.Conv2d(width, memory_width, 1)
+        self.out = FusedConv(width, memory_width, 1)
 
     def forward(self, embedding: Tensor, probabilities: Tensor) -> Tensor:
         """Encodes B masks on one frame.
@@ -67,6 +68,6 @@ class MemoryEncoder(nn.Module):
         Returns:
             (B, memory_width, h, w).
         """
-        masks = (probabilities * MASK_SCALE + MASK_SHIFT).to(embedding.dtype)
+        masks = probabilities.mul(MASK_SCALE).add_(MASK_SHIFT).to(embedding.dtype)
         out: Tensor = self.out(self.fuser(self.image_projection(embedding) + self.mask_stem(masks)))
         return out

@@ -31,8 +31,8 @@ class _Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps (B, width, H, W) to the same shape."""
-        out: Tensor = x + self.narrow(self.widen(self.norm(self.filter(x))))
-        return out
+        out: Tensor = self.narrow(self.widen(self.norm(self.filter(x))))
+        return out.add_(x)
 
 
 class Refiner(nn.Module):

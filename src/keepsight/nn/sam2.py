@@ -179,12 +179,13 @@ class Sam2(nn.Module):
 
     def encode_image(self, pixels: Tensor) -> ImageFeatures:
         """Encodes normalised frames, (B, 3, S, S), B = 1 in tracking; see `ImageFeatures`."""
-        fine, middle, embedding = self.image_encoder(pixels.to(self.dtype))
-        return ImageFeatures(
-            embedding,
-            self.mask_decoder.fine_projection(fine),
-            self.mask_decoder.middle_projection(middle),
-        )
+        pixels, encoder = pixels.to(self.dtype), self.image_encoder
+        to_fine, to_middle = self.mask_decoder.fine_projection, self.mask_decoder.middle_projection
+        if isinstance(encoder, EfficientNetEncoder):
+            fine, middle, embedding = encoder.project(pixels, to_fine, to_middle)
+            return ImageFeatures(embedding, fine, middle)
+        fine, middle, embedding = encoder(pixels)
+        return ImageFeatures(embedding, to_fine(fine), to_middle(middle))
 
     def segment(
         self,

@@ -59,18 +59,37 @@ class RotaryAttention(Attention):
     def forward(  # type: ignore[override]
         self, queries: Tensor, keys: Tensor, values: Tensor, rotation: Rotation, grids: int = 1
     ) -> Tensor:
-        """As `Attention`; the queries lie on one grid, the keys on `grids` of them and some on none."""
+        """As `Attention`; the queries lie on one grid, the keys on `grids` of them and some on none.
+
+        Where all three are one tensor, they are projected at once.
+        """
+        if queries is keys is values:
+            q, k, v = self._of_one(queries, rotation)
+            return self._joined(mix(q, k, v))
         q = self._turned(self.query, queries, rotation, 1)
         k = self._turned(self.key, keys, rotation, grids)
         q = q.expand(len(k), -1, -1, -1)
-        late = self.heads == 1 and mixes_in_blocks(q, k, values.shape[2])
-        v = values[:, None] if late else self._split(self.value(values))
-        mixed = mix(q, k, v).transpose(1, 2).flatten(2)
-        out: Tensor = self.out(self.value(mixed) if late else mixed)
-        return out
+        if self.heads == 1 and mixes_in_blocks(q, k, values.shape[2]):
+            return self._joined(self.value(mix(q, k, values[:, None])))
+        return self._joined(mix(q, k, self._split(self.value(values))))
+
+    def _of_one(self, x: Tensor, rotation: Rotation) -> tuple[Tensor, ...]:
+        """Queries, keys and values of the same tokens, projected at once: each (B, heads, tokens, .)."""
+        layers, order = (self.query, self.key), self.order
+        weight = torch.cat([*(layer.weight[order] for layer in layers), self.value.weight])
+        bias = torch.cat([*(layer.bias[order] for layer in layers), self.value.bias])
+        heads = F.linear(x, weight, bias).view(*x.shape[:2], 3 * self.heads, -1)
+        rotate(heads[:, :, : 2 * self.heads], rotation, 1)
+        return heads.transpose(1, 2).tensor_split(3, dim=1)
 
     def _turned(self, layer: nn.Linear, x: Tensor, rotation: Rotation, grids: int) -> Tensor:
         """Projected, reordered and turned: (B, heads, tokens, inner / heads)."""
-        heads = self._split(F.linear(x, layer.weight[self.order], layer.bias[self.order]))
-        turned = rotate(heads.reshape(-1, *heads.shape[2:]), rotation, grids)
-        return turned.view(heads.shape)
+        projected = F.linear(x, layer.weight[self.order], layer.bias[self.order])
+        heads = projected.view(*x.shape[:2], self.heads, -1)
+        rotate(heads, rotation, grids)
+        return heads.transpose(1, 2)
+
+    def _joined(self, mixed: Tensor) -> Tensor:
+        """(B, heads, tokens, inner / heads) -> (B, tokens, width)."""
+        out: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
+        return out

@@ -6,11 +6,13 @@ and the activation is computed along. The operators are those that PyTorch's own
 lacks them, convolutions are computed as ever.
 """
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from keepsight.nn.layers.derived import Derived
 
 __all__ = ["Activation", "FusedConv"]
 
@@ -22,19 +24,6 @@ _FUSED: dict[Activation, tuple[str, list[float], str]] = {
     "relu6": ("hardtanh", [0.0, 6.0], ""),
     "gelu": ("gelu", [], "none"),
 }
-
-
-class _Packed(NamedTuple):
-    """A weight as oneDNN wants it, and what it was made of."""
-
-    plain: Tensor  # held, so that no other weight can come to lie at its place
-    version: int
-    weight: Tensor
-
-    def is_of(self, weight: Tensor, version: int) -> bool:
-        """Whether it was made of this weight as it is now."""
-        same = self.plain.data_ptr() == weight.data_ptr() and self.plain.dtype == weight.dtype
-        return same and self.version == version
 
 
 def _types() -> frozenset[torch.dtype]:
@@ -73,41 +62,38 @@ class FusedConv(nn.Conv2d):
     ) -> None:
         super().__init__(inputs, outputs, kernel, stride, padding, groups=groups)
         self.activation: Activation = activation
-        self._packed: _Packed | None = None
+        self._geometry = ([padding, padding], [stride, stride], [1, 1], groups)
+        self._packed = Derived()
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps (B, inputs, H, W) to (B, outputs, H', W')."""
-        if torch.is_grad_enabled() or x.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
+        weight = self.weight
+        if torch.is_grad_enabled() or not x.is_cpu or torch.is_autocast_enabled("cpu"):
             return self._plain(x)
-        if x.dtype != self.weight.dtype or x.dtype not in _TYPES:
+        if x.dtype != weight.dtype or x.dtype not in _TYPES:
             return self._plain(x)
-        name, numbers, algorithm = _FUSED[self.activation]
-        geometry = (list(self.padding), list(self.stride), list(self.dilation), self.groups)
-        weight = self._laid_out(x, geometry)
+        # oneDNN lays weights out for a number of threads; with another it takes many times as long.
+        packed = self._packed.get((weight,), torch.get_num_threads(), lambda: self._laid_out([*x.shape]))
         out: Tensor = torch.ops.mkldnn._convolution_pointwise(
-            x, weight, self.bias, *geometry, name, numbers, algorithm
+            x, packed, self.bias, *self._geometry, *_FUSED[self.activation]
         )
         return out
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Without the packed weight, which can be neither copied nor written."""
-        return {**self.__dict__, "_packed": None}
+    def kernel(self, weight: Tensor) -> Tensor:
+        """The weight (outputs, inputs / groups, K, K) that is convolved with."""
+        return weight
 
     def _plain(self, x: Tensor) -> Tensor:
-        out = super().forward(x)
+        out = self._conv_forward(x, self.kernel(self.weight), self.bias)
         if self.activation == "relu6":
             return F.relu6(out, inplace=True)  # nobody else has it
         return F.gelu(out) if self.activation == "gelu" else out
 
-    def _laid_out(self, x: Tensor, geometry: tuple[Any, ...]) -> Tensor:
-        """The packed weight; packed anew once the weight has become another."""
-        plain = self.weight.detach()
-        version = 0 if self.weight.is_inference() else self.weight._version
-        if self._packed is None or not self._packed.is_of(plain, version):
-            pack: Any = torch._C._nn.mkldnn_reorder_conv2d_weight
-            weight = pack(plain.to_mkldnn(), *geometry, list(x.shape))
-            self._packed = _Packed(plain, version, weight)
-        return self._packed.weight
+    def _laid_out(self, shape: list[int]) -> Tensor:
+        """The weight packed, for inputs of this shape first of all; others are computed with it as well."""
+        pack: Any = torch._C._nn.mkldnn_reorder_conv2d_weight
+        packed: Tensor = pack(self.kernel(self.weight.detach()).to_mkldnn(), *self._geometry, shape)
+        return packed
 
 
 _TYPES = _types()

@@ -1,9 +1,11 @@
 """The product at the heart of attention: softmax(q k') v, by whichever kernel is fastest here.
 
-PyTorch's fused kernel is the right one nearly everywhere. On CPUs two cases are faster in blocks of queries,
-by the plain matrix product: bfloat16 where it is multiplied natively but without AMX (AMD Zen 4 and later,
-Intel Cooper Lake), since the fused kernel's inner products run at half speed there; and very long float32
-sequences whose values are narrower than their keys, for which the fused kernel knows no way.
+PyTorch's fused kernel is the right one nearly everywhere. On CPUs three cases are faster by the plain matrix
+product. Where many queries ask few keys, as an image asks a few tokens, the kernel's rows of weights don't
+fill a vector: all heads are multiplied as one. In blocks of queries are computed bfloat16 where it is
+multiplied natively but without AMX (AMD Zen 4 and later, Intel Cooper Lake), since the fused kernel's inner
+products run at half speed there; and very long float32 sequences whose values are narrower than their keys,
+for which the fused kernel knows no way.
 """
 
 from collections.abc import Iterator
@@ -20,6 +22,8 @@ __all__ = ["mix", "mixes_in_blocks"]
 BLOCK = 512
 # Below so many numbers in a head's keys the fused kernel's smaller overhead wins; measured.
 MANY = {torch.bfloat16: 1 << 16, torch.float32: 1 << 22}
+# Fewer keys than this are multiplied in all heads at once, for at least so many queries; measured.
+FEW_KEYS, MANY_QUERIES = 16, 256
 
 
 def mix(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -35,6 +39,8 @@ def mix(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """
     if mixes_in_blocks(q, k, v.shape[3]):
         return _in_blocks(q, k, v)
+    if q.device.type == "cpu" and k.shape[2] < FEW_KEYS and q.shape[2] >= MANY_QUERIES:
+        return _heads_as_one(q, k, v)
     return F.scaled_dot_product_attention(q, k, v)
 
 
@@ -66,6 +72,19 @@ def _in_blocks(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
             torch.softmax(score, dim=-1, out=weight)
             place.copy_(weight @ values)
     return mixed
+
+
+def _heads_as_one(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Every head's product at once, with zeros where keys and values of another head would be.
+
+    Weights stand in a column per query: a softmax along short rows would take longer than all else.
+    """
+    heads, keys = k.shape[1:3]
+    own = torch.eye(heads, dtype=q.dtype)[:, :, None]
+    offered, told = ((x.transpose(1, 2)[:, :, :, None] * own).flatten(3).flatten(1, 2) for x in (k, v))
+    asked = q.transpose(1, 2).flatten(2) * q.shape[3] ** -0.5  # (B, Q, heads d)
+    weights: Tensor = (offered @ asked.mT).view(len(k), keys, heads, -1).softmax(dim=1).flatten(1, 2)
+    return (weights.mT @ told).view(*asked.shape[:2], heads, -1).transpose(1, 2)
 
 
 def _pages(mixed: Tensor) -> Iterator[Tensor]:

@@ -4,14 +4,15 @@ The tables depend on sizes alone, so they are made once per size, device and typ
 """
 
 import math
-from collections.abc import Callable, Hashable
 from functools import lru_cache
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Derived", "FourierPosition", "Rotation", "axial_rotation", "rotate", "sine_grid", "sine_time"]
+from keepsight.nn.layers.derived import Derived
+
+__all__ = ["FourierPosition", "Rotation", "axial_rotation", "rotate", "sine_grid", "sine_time"]
 
 TEMPERATURE = 10000.0
 
@@ -96,50 +97,19 @@ def axial_rotation(
         return Rotation(angles.cos().to(device, dtype), angles.sin().to(device, dtype))
 
 
-def rotate(x: Tensor, rotation: Rotation, grids: int) -> Tensor:
+def rotate(x: Tensor, rotation: Rotation, grids: int) -> None:
     """Turns vectors by their place on the grid, in place.
 
     Args:
-        x: (B, tokens, channels), contiguous; the first half of the channels holds the pairs' first, the
-            second half their second numbers.
+        x: (B, tokens, vectors, channels); the first half of the channels holds the pairs' first, the second
+            half their second numbers.
         rotation: table of one grid of n tokens.
         grids: how many grids the sequence begins with, as memory frames do; the tokens after them, as
             object pointers, are not turned.
-
-    Returns:
-        `x`.
     """
-    cos, sin = rotation
-    half = x.shape[-1] // 2
-    turned = x[:, : grids * len(cos)].view(len(x), grids, len(cos), 2 * half)
-    first, second = turned[..., :half], turned[..., half:]
-    new_first = torch.addcmul(first * cos, second, sin, value=-1)
-    new_second = torch.addcmul(first * sin, second, cos)
-    turned[..., :half], turned[..., half:] = new_first, new_second
-    return x
-
-
-class Derived:
-    """A table made of weights, made again only when the weights have changed.
-
-    It holds nothing of any image, so a network that keeps one is still a function of its arguments.
-    """
-
-    def __init__(self) -> None:
-        # One attribute, so that threads that share the network never see half of a change.
-        self._made: tuple[object, Tensor] | None = None
-
-    def get(self, weights: tuple[Tensor, ...], detail: Hashable, make: Callable[[], Tensor]) -> Tensor:
-        """The table for these weights and whatever else it depends on; always made afresh in training."""
-        if torch.is_grad_enabled() and any(w.requires_grad for w in weights):
-            return make()
-        key = (detail, *((w.data_ptr(), _version(w), w.dtype) for w in weights))
-        made = self._made
-        if made is None or made[0] != key:
-            with torch.inference_mode(False), torch.no_grad():
-                self._made = made = (key, make())
-        return made[1]
-
-
-def _version(weight: Tensor) -> int:
-    return 0 if weight.is_inference() else weight._version
+    cos, sin = (table[:, None] for table in rotation)
+    turned = x[:, : grids * len(cos)].view(len(x), grids, len(cos), *x.shape[2:])
+    first, second = turned.tensor_split(2, dim=-1)
+    carried = first * sin
+    first.mul_(cos).addcmul_(second, sin, value=-1)
+    second.mul_(cos).add_(carried)
