@@ -6,6 +6,7 @@ A finer grid has more cells among which the right one must stand out, so the fin
 
 import argparse
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -25,6 +26,7 @@ __all__ = ["Share", "retune"]
 SHARPNESS = "fine_read.sharpness"  # logs
 PRESENCE = "mask_decoder.presence_head."
 PRESENCE_BIAS = PRESENCE + "layers.2.bias"
+LAYERS = "memory_attention.layers."
 FAMILIARITY = "matching.familiarity."  # which pocket had from its eighth run on
 
 
@@ -59,6 +61,7 @@ def retune(
     presence: Path | None = None,
     mixed: Share | None = None,
     surer: float = 0.0,
+    layers: Sequence[int] | None = None,
 ) -> None:
     """Writes weights for another input size, with what `training.config` says of what is recalled.
 
@@ -71,12 +74,17 @@ def retune(
         mixed: weights of another run from the same ones: what lies between both often keeps what either
             does well (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models"). None for none.
         surer: what is added to every presence logit.
+        layers: which layers of memory attention are kept, counted from 0; None for all.
 
     Raises:
-        WeightsError: a file cannot be read, or is no `pocket`, or those to be mixed are of another network.
+        WeightsError: a file cannot be read, or is no `pocket`, or those to be mixed are of another network,
+            or there is no such layer.
     """
     file = read_pocket(source)
     tensors = {name: file[name].clone() for name in file}
+    config = replace(config_from_json(file.metadata[CONFIG_KEY], str(source)), image_size=size)
+    if layers is not None:
+        tensors, config = with_layers(tensors, config, layers)
     if mixed is not None:
         tensors = between(tensors, read_pocket(mixed.source), mixed)
     if presence is not None:
@@ -85,7 +93,6 @@ def retune(
     tensors[PRESENCE_BIAS] = tensors[PRESENCE_BIAS] + surer
     logs = tensors[SHARPNESS]
     tensors[SHARPNESS] = (logs.float() + math.log(sharper)).to(logs.dtype)
-    config = replace(config_from_json(file.metadata[CONFIG_KEY], str(source)), image_size=size)
     config = recalling(config, POCKET)
     write_tensors(target, tensors, {**file.metadata, CONFIG_KEY: config_to_json(config)})
 
@@ -96,6 +103,21 @@ def recalling(config: Sam2Config, wanted: Sam2Config) -> Sam2Config:
         return config
     matching = replace(config.matching, attended=wanted.matching.attended)
     return replace(config, matching=matching, recalls_sighting=wanted.recalls_sighting)
+
+
+def with_layers(
+    tensors: dict[str, Tensor], config: Sam2Config, layers: Sequence[int]
+) -> tuple[dict[str, Tensor], Sam2Config]:
+    """Weights and configuration with some layers of memory attention only, in their order."""
+    if not layers or not set(layers) <= {*range(config.attention_layers)}:
+        raise WeightsError(
+            f"Expected layers of memory attention from 0 to {config.attention_layers - 1}, but got {layers}."
+        )
+    renamed = {f"{LAYERS}{layer}.": f"{LAYERS}{i}." for i, layer in enumerate(sorted(set(layers)))}
+    kept = {name: tensor for name, tensor in tensors.items() if not name.startswith(LAYERS)}
+    for old, new in renamed.items():
+        kept |= {new + name.removeprefix(old): x for name, x in tensors.items() if name.startswith(old)}
+    return kept, replace(config, attention_layers=len(renamed))
 
 
 def between(tensors: dict[str, Tensor], other: TensorFile, mixed: Share) -> dict[str, Tensor]:
@@ -129,6 +151,7 @@ def main() -> None:
     parser.add_argument("--mix", type=Path, help="weights to mix in")
     parser.add_argument("--share", type=float, default=0.5, help="how much of them")
     parser.add_argument("--surer", type=float, default=0.0, help="added to every presence logit")
+    parser.add_argument("--layers", type=int, nargs="+", help="layers of memory attention to keep, from 0")
     options = parser.parse_args()
     if options.size < 32 or options.size % 32:
         parser.error(f"--size: expected a multiple of 32, but got {options.size}")
@@ -147,6 +170,7 @@ def main() -> None:
             presence=options.presence_from,
             mixed=None if options.mix is None else Share(options.mix, options.share),
             surer=options.surer,
+            layers=options.layers,
         )
     except WeightsError as problem:
         raise SystemExit(str(problem)) from problem

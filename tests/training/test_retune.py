@@ -63,6 +63,25 @@ def test_the_presence_head_may_come_from_other_weights(tmp_path: Path) -> None:
     assert all(torch.equal(after[name], other[name]) for name in changed)
 
 
+def test_layers_of_memory_attention_can_be_left_out(tmp_path: Path) -> None:
+    network = load_model(str(SHIPPED), device="cpu", dtype="float32")
+    assert isinstance(network, Sam2)
+    kept = [network.config.attention_layers - 1]
+    retune(SHIPPED, tmp_path / "less.safetensors", size=320, layers=kept)
+    less = load_model(str(tmp_path / "less.safetensors"), device="cpu", dtype="float32")
+    assert isinstance(less, Sam2)
+    assert less.config == replace(network.config, attention_layers=1)
+    layers = network.memory_attention.layers
+    network.memory_attention.layers = torch.nn.ModuleList(layers[i] for i in kept)
+    expected, found = network.state_dict(), less.state_dict()
+    assert expected.keys() == found.keys()
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
+    for wrong in ([], [0, len(layers)], [-1]):
+        with pytest.raises(WeightsError, match="Expected layers of memory attention from 0 to"):
+            retune(SHIPPED, tmp_path / "none.safetensors", size=320, layers=wrong)
+    assert not (tmp_path / "none.safetensors").exists()
+
+
 def test_what_is_not_pocket_is_refused(tmp_path: Path) -> None:
     save_file({"a": torch.zeros(1)}, tmp_path / "other.safetensors")
     with pytest.raises(WeightsError, match="Expected weights of pocket"):
