@@ -184,8 +184,11 @@ class EfficientNetEncoder(nn.Module):
         """
         levels = self.backbone(pixels)
         coarse = self._coarse(levels)
-        below, above = (self._projected(levels, coarse, layer, i) for i, layer in enumerate((fine, middle)))
-        return below, above, coarse
+        return (
+            self._projected(levels, coarse, fine, 0),
+            self._projected(levels, coarse, middle, 1),
+            coarse,
+        )
 
     def _coarse(self, levels: EfficientNetLevels) -> Tensor:
         coarse: Tensor = self.laterals[2](levels.stride16) + _doubled(self.laterals[3](levels.stride32))

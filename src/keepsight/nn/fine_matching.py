@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from keepsight.nn.familiarity import FAINTEST, how_alike
 from keepsight.nn.io import ImageFeatures
+from keepsight.nn.layers.derived import Derived
 from keepsight.nn.matching import at_a_time, coarse, in_parts, shared, with_ones
 
 __all__ = ["FineRead"]
@@ -39,6 +40,7 @@ class FineRead(nn.Module):
         self.coarse_key = nn.Conv2d(width, key_width, 1, bias=False)
         self.sharpness = nn.Parameter(torch.tensor([SHARPNESS, SHARPNESS]))
         self.nearness = nn.Parameter(torch.tensor(NEARNESS))
+        self._near = Derived()
 
     def remember(self, features: ImageFeatures) -> Tensor:
         """Unit keys of a frame, `coarse`, those of a cell's 2 x 2 parts side by side: (1 or B, n, 4 K)."""
@@ -112,13 +114,15 @@ class FineRead(nn.Module):
         offered = F.pad(with_ones(keys), (0, 0, 0, 0, above, below)).flatten(1, 2).unfold(1, window, step)
         told = F.pad(content.reshape(len(keys), -1, height, width), (0, 0, above, below)).flatten(2)
         told = told.unfold(2, window, step).transpose(1, 2)
-        near = self._near(height, width, query)
+        near = self._near.get(
+            (self.nearness,), (height, width, query.dtype), lambda: self._nearness_of(height, width, query)
+        )
         few = max(1, at_a_time(query.device) // near.numel())
         bands = (torch.split(x, few, dim=1) for x in (asked, offered, told))
         sums = [t @ ((k.mT @ q.mT).exp_() * near) for q, k, t in zip(*bands, strict=True)]
         return torch.cat(sums, dim=1).transpose(1, 2).flatten(2)[..., : height * width].view(content.shape)
 
-    def _near(self, height: int, width: int, like: Tensor) -> Tensor:
+    def _nearness_of(self, height: int, width: int, like: Tensor) -> Tensor:
         """How much the places of a window count for those of its band: (window, band)."""
         rows, columns = torch.arange(BAND + 2 * MARGIN) - MARGIN, torch.arange(width)
         down = self._bell((rows[:, None] - torch.arange(BAND)) / height, like)

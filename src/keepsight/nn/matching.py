@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from keepsight.nn.familiarity import Familiarity, shown_or_not
 from keepsight.nn.io import ImageFeatures
+from keepsight.nn.layers.derived import Derived
 
 __all__ = ["MatchingConfig", "MatchingRead", "with_ones"]
 
@@ -147,6 +148,7 @@ class MatchingRead(nn.Module):
         self.temperature = config.temperature
         self.key = nn.Linear(width, config.key_width)
         self.nearness = nn.Parameter(torch.tensor(NEAR_SHARPNESS))
+        self._falloff = Derived()
         self.fuse = nn.Sequential(
             nn.Linear(2 * (memory_width + EVIDENCE_SIDE**2), width), nn.GELU(), nn.Linear(width, width)
         )
@@ -210,8 +212,9 @@ class MatchingRead(nn.Module):
         asked = torch.cat((asked, torch.full_like(asked[..., :1], -1 / self.temperature)), dim=-1)
         offered = with_ones(shared(keys, asked).to(values.dtype)).flatten(1, 2)
         told, already = side_by_side(columns, offered), side_by_side([already], offered)
-        distances = squared_distances(height, width, told.device, torch.float32)
-        falloff = (-(self.nearness.float().exp() * distances).clamp(max=STEEPEST)).exp().to(told.dtype)
+        falloff = self._falloff.get(
+            (self.nearness,), (height, width, told.dtype), lambda: self._falloff_of(height, width, told)
+        )
         parts = []
         for part, near in zip(in_parts(asked, offered), in_parts(falloff[None], offered), strict=True):
             likeness = (part @ offered.mT).exp_()
@@ -228,6 +231,11 @@ class MatchingRead(nn.Module):
         masks = torch.cat([mean[..., -(EVIDENCE_SIDE**2) :] for mean in means], dim=-1)
         addition, grid = (x.transpose(1, 2).reshape(len(x), -1, height, width) for x in (out, masks))
         return addition, F.pixel_shuffle(grid, EVIDENCE_SIDE)
+
+    def _falloff_of(self, height: int, width: int, like: Tensor) -> Tensor:
+        """How much places count for the near read by their distance: (n, n)."""
+        distances = squared_distances(height, width, like.device, torch.float32)
+        return (-(self.nearness.float().exp() * distances).clamp(max=STEEPEST)).exp().to(like.dtype)
 
     def _keys(self, features: ImageFeatures) -> Tensor:
         return F.normalize(self.key(features.embedding.flatten(2).transpose(1, 2)), dim=-1)
