@@ -14,7 +14,7 @@ class Doubled:
     """A weight times two, and how often it was computed."""
 
     def __init__(self, weight: Tensor) -> None:
-        self.weight, self.derived, self.times = weight, Derived(), 0
+        self.weight, self.derived, self.times = weight, Derived[Tensor](), 0
 
     def __call__(self, detail: int = 0) -> Tensor:
         return self.derived.get((self.weight,), detail, self._make)

@@ -40,7 +40,7 @@ class FineRead(nn.Module):
         self.coarse_key = nn.Conv2d(width, key_width, 1, bias=False)
         self.sharpness = nn.Parameter(torch.tensor([SHARPNESS, SHARPNESS]))
         self.nearness = nn.Parameter(torch.tensor(NEARNESS))
-        self._near = Derived()
+        self._near = Derived[Tensor]()
 
     def remember(self, features: ImageFeatures) -> Tensor:
         """Unit keys of a frame, `coarse`, those of a cell's 2 x 2 parts side by side: (1 or B, n, 4 K)."""

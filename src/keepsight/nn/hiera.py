@@ -137,7 +137,7 @@ class HieraTrunk(nn.Module):
         self.window_position = nn.Parameter(
             torch.zeros(1, config.width, config.windows[0], config.windows[0])
         )
-        self._places = Derived()
+        self._places = Derived[Tensor]()
         self.blocks = nn.ModuleList(_Block(plan) for plan in _plan(config))
         self.ends = frozenset(end - 1 for end in accumulate(config.stages))
 

@@ -148,7 +148,7 @@ class MatchingRead(nn.Module):
         self.temperature = config.temperature
         self.key = nn.Linear(width, config.key_width)
         self.nearness = nn.Parameter(torch.tensor(NEAR_SHARPNESS))
-        self._falloff = Derived()
+        self._falloff = Derived[Tensor]()
         self.fuse = nn.Sequential(
             nn.Linear(2 * (memory_width + EVIDENCE_SIDE**2), width), nn.GELU(), nn.Linear(width, width)
         )

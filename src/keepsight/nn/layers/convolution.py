@@ -63,7 +63,7 @@ class FusedConv(nn.Conv2d):
         super().__init__(inputs, outputs, kernel, stride, padding, groups=groups)
         self.activation: Activation = activation
         self._geometry = ([padding, padding], [stride, stride], [1, 1], groups)
-        self._packed = Derived()
+        self._packed = Derived[Tensor]()
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps (B, inputs, H, W) to (B, outputs, H', W')."""

@@ -4,11 +4,10 @@ PyTorch's fused kernel is the right one nearly everywhere. On CPUs three cases a
 product. Where many queries ask few keys, as an image asks a few tokens, the kernel's rows of weights don't
 fill a vector: all heads are multiplied as one. In blocks of queries are computed bfloat16 where it is
 multiplied natively but without AMX (AMD Zen 4 and later, Intel Cooper Lake), since the fused kernel's inner
-products run at half speed there; and very long float32 sequences whose values are narrower than their keys,
-for which the fused kernel knows no way.
+products run at half speed there; and float32 whose values are narrower than its keys, for which the fused
+kernel knows no way.
 """
 
-from collections.abc import Iterator
 from functools import lru_cache
 
 import torch
@@ -17,11 +16,12 @@ from torch.nn import functional as F
 
 __all__ = ["mix", "mixes_in_blocks"]
 
-# Queries per block: enough rows for the matrix product to reach its speed, few enough that a block of
-# weights over 28,736 keys takes 30 MB.
+# Queries per block: enough rows for the matrix product to reach its speed.
 BLOCK = 512
+# Weights per block: over 28,736 keys, those of 512 queries; over few keys, those of many samples at once.
+WEIGHTS = BLOCK * 28736
 # Below so many numbers in a head's keys the fused kernel's smaller overhead wins; measured.
-MANY = {torch.bfloat16: 1 << 16, torch.float32: 1 << 22}
+MANY = 1 << 16
 # Fewer keys than this are multiplied in all heads at once, for at least so many queries; measured.
 FEW_KEYS, MANY_QUERIES = 16, 256
 
@@ -50,27 +50,27 @@ def mixes_in_blocks(q: Tensor, k: Tensor, width: int) -> bool:
     Since each query's weights sum to 1, a projection of the values may wait until they are mixed, which is
     exact and saves work where the memory is narrower than the attention.
     """
-    if (
-        q.device.type != "cpu"
-        or torch.is_grad_enabled()
-        or k.shape[2] * k.shape[3] < MANY.get(q.dtype, k.numel() + 1)
-    ):
+    if q.device.type != "cpu" or torch.is_grad_enabled() or k.shape[2] * k.shape[3] < MANY:
         return False
-    return width < k.shape[3] if q.dtype == torch.float32 else _plain_product_is_faster()
+    if q.dtype == torch.float32:
+        return width < k.shape[3]
+    return q.dtype == torch.bfloat16 and _plain_product_is_faster()
 
 
 def _in_blocks(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    scores = q.new_empty(BLOCK, k.shape[2])
-    weights = torch.empty_like(scores)
+    rows, many = min(BLOCK, q.shape[2]), k.shape[2]
+    samples = min(len(q), max(1, WEIGHTS // (rows * many)))
+    room, scale = q.new_empty(samples * rows * many), q.shape[3] ** -0.5
     # The fused kernel's layout, in which heads join to channels without a copy.
     mixed = q.new_empty(q.shape[0], q.shape[2], q.shape[1], v.shape[3]).transpose(1, 2)
-    pairs = zip(q.flatten(0, 1), k.flatten(0, 1), v.flatten(0, 1), _pages(mixed), strict=True)
-    for queries, keys, values, out in pairs:
-        for part, place in zip(torch.split(queries, BLOCK), torch.split(out, BLOCK), strict=True):
-            score, weight = scores[: len(part)], weights[: len(part)]
-            torch.addmm(score, part, keys.t(), beta=0, alpha=q.shape[3] ** -0.5, out=score)
-            torch.softmax(score, dim=-1, out=weight)
-            place.copy_(weight @ values)
+    for head in range(q.shape[1]):
+        groups = (torch.split(x[:, head], samples) for x in (q, k, v, mixed))
+        for queries, keys, values, out in zip(*groups, strict=True):
+            for part, place in zip(queries.split(rows, dim=1), out.split(rows, dim=1), strict=True):
+                weights = room[: part.shape[0] * part.shape[1] * many].view(*part.shape[:2], many)
+                torch.baddbmm(weights, part, keys.mT, beta=0, alpha=scale, out=weights)
+                torch.softmax(weights, dim=-1, out=weights)
+                place.copy_(weights @ values)
     return mixed
 
 
@@ -85,11 +85,6 @@ def _heads_as_one(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     asked = q.transpose(1, 2).flatten(2) * q.shape[3] ** -0.5  # (B, Q, heads d)
     weights: Tensor = (offered @ asked.mT).view(len(k), keys, heads, -1).softmax(dim=1).flatten(1, 2)
     return (weights.mT @ told).view(*asked.shape[:2], heads, -1).transpose(1, 2)
-
-
-def _pages(mixed: Tensor) -> Iterator[Tensor]:
-    for sample in mixed:
-        yield from sample
 
 
 @lru_cache(maxsize=1)

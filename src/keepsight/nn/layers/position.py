@@ -53,7 +53,7 @@ class FourierPosition(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.register_buffer("gaussian", torch.randn(2, channels // 2))
-        self._grids = Derived()
+        self._grids = Derived[Tensor]()
 
     def forward(self, places: Tensor) -> Tensor:
         """Encodes (..., 2) x, y positions of 0..1 into (..., channels), in float32."""
