@@ -13,8 +13,7 @@ SIDE = 4
 def plainly(layer: RotaryAttention, queries: Tensor, keys: Tensor, values: Tensor, grids: int) -> Tensor:
     """As it is written: neighbouring channels are a complex number, and turn by their place."""
     width, heads = queries.shape[2], layer.heads
-    table = axial_rotation(SIDE, SIDE, width // heads, torch.device("cpu"), torch.float32)
-    turn = torch.complex(table.cos, table.sin)
+    turn = axial_rotation(SIDE, SIDE, width // heads, torch.device("cpu"))
 
     def split(x: Tensor) -> Tensor:
         return x.view(*x.shape[:2], heads, -1).transpose(1, 2)
@@ -37,7 +36,7 @@ def plainly(layer: RotaryAttention, queries: Tensor, keys: Tensor, values: Tenso
 def test_attention_of_one_tensor_to_itself(heads: int, batch: int) -> None:
     torch.manual_seed(0)
     layer, x = RotaryAttention(16, heads=heads), torch.randn(batch, SIDE * SIDE, 16)
-    table = axial_rotation(SIDE, SIDE, 16 // heads, torch.device("cpu"), torch.float32)
+    table = axial_rotation(SIDE, SIDE, 16 // heads, torch.device("cpu"))
     expected = plainly(layer, x, x, x, 1)
     torch.testing.assert_close(layer(x, x, x, table), expected, atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(layer(x, x.clone(), x.clone(), table), expected, atol=1e-5, rtol=1e-4)
@@ -48,7 +47,7 @@ def test_attention_to_a_memory_whose_last_tokens_have_no_place(heads: int) -> No
     torch.manual_seed(0)
     layer, queries = RotaryAttention(16, memory_width=8, heads=heads), torch.randn(1, SIDE * SIDE, 16)
     keys, values = torch.randn(2, 2 * SIDE * SIDE + 3, 8), torch.randn(2, 2 * SIDE * SIDE + 3, 8)
-    table = axial_rotation(SIDE, SIDE, 16 // heads, torch.device("cpu"), torch.float32)
+    table = axial_rotation(SIDE, SIDE, 16 // heads, torch.device("cpu"))
     expected = plainly(layer, queries.expand(2, -1, -1), keys, values, 2)
     torch.testing.assert_close(layer(queries, keys, values, table, 2), expected, atol=1e-5, rtol=1e-4)
 
@@ -56,7 +55,7 @@ def test_attention_to_a_memory_whose_last_tokens_have_no_place(heads: int) -> No
 def test_gradients_are_those_of_the_plain_computation() -> None:
     torch.manual_seed(0)
     layer, x = RotaryAttention(16), torch.randn(2, SIDE * SIDE, 16, requires_grad=True)
-    table = axial_rotation(SIDE, SIDE, 16, torch.device("cpu"), torch.float32)
+    table = axial_rotation(SIDE, SIDE, 16, torch.device("cpu"))
     inputs = [x, *layer.parameters()]
     found = torch.autograd.grad(layer(x, x, x, table).square().sum(), inputs)
     expected = torch.autograd.grad(plainly(layer, x, x, x, 1).square().sum(), inputs)

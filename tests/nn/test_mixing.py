@@ -43,17 +43,16 @@ def test_heads_as_one_give_what_the_fused_kernel_gives(heads: int, keys: int, dt
 def test_values_projected_late_are_the_same_attention(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     layer = RotaryAttention(64, memory_width=16)
-    rotation = axial_rotation(24, 24, 64, torch.device("cpu"), torch.float32)
+    rotation = axial_rotation(24, 24, 64, torch.device("cpu"))
     queries, keys, values = torch.randn(1, 576, 64), torch.randn(2, 1160, 16), torch.randn(2, 1160, 16)
     with torch.inference_mode():
         expected = layer(queries, keys, values, rotation, 2)
         half = layer.bfloat16()
         given = [x.bfloat16() for x in (queries, keys, values)]
-        turned = axial_rotation(24, 24, 64, torch.device("cpu"), torch.bfloat16)
         outcomes = []
         for blocks in (False, True):
             monkeypatch.setattr(mixing, "_plain_product_is_faster", lambda blocks=blocks: blocks)
-            outcomes.append(half(*given, turned, 2).float())
+            outcomes.append(half(*given, rotation, 2).float())
     fused, late = ((found - expected).abs().mean() for found in outcomes)
     assert not torch.equal(*outcomes)
     # Both only round: neither is further from float32 than bfloat16 must be.
@@ -63,7 +62,7 @@ def test_values_projected_late_are_the_same_attention(monkeypatch: pytest.Monkey
 def test_long_float32_memories_are_mixed_before_they_are_projected() -> None:
     torch.manual_seed(0)
     layer = RotaryAttention(32, memory_width=8)
-    rotation = axial_rotation(64, 64, 32, torch.device("cpu"), torch.float32)
+    rotation = axial_rotation(64, 64, 32, torch.device("cpu"))
     queries, keys, values = torch.randn(1, 4096, 32), torch.randn(1, 20000, 8), torch.randn(1, 20000, 8)
     with torch.no_grad():
         late = layer(queries, keys, values, rotation, 4)

@@ -104,10 +104,10 @@ class InvertedResidual(nn.Module):
         self.is_residual = stride == 1 and inputs == outputs
 
     def forward(self, x: Tensor) -> Tensor:
-        """Maps (B, inputs, H, W) to (B, outputs, H / stride, W / stride)."""
+        """Maps (B, inputs, H, W) to (B, outputs, H / stride, W / stride); the input may be overwritten."""
         hidden = x if self.expand is None else self.expand(x)
-        out: Tensor = self.project(self.filter(hidden))
-        return out.add_(x) if self.is_residual else out
+        out: Tensor = self.project(self.filter(hidden), x if self.is_residual else None)
+        return out
 
 
 class EfficientNetLite(nn.Module):

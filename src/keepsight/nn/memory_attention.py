@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from keepsight.nn.layers.attention import RotaryAttention
-from keepsight.nn.layers.position import Rotation, axial_rotation, sine_grid
+from keepsight.nn.layers.position import axial_rotation, sine_grid
 
 __all__ = ["MemoryAttention", "MemoryTokens"]
 
@@ -30,7 +30,7 @@ class _Layer(nn.Module):
         self.expand = nn.Linear(width, ffn)
         self.contract = nn.Linear(ffn, width)
 
-    def forward(self, x: Tensor, memory: MemoryTokens, rotation: Rotation) -> Tensor:
+    def forward(self, x: Tensor, memory: MemoryTokens, rotation: Tensor) -> Tensor:
         """(1 or B, n, C) -> (B, n, C)."""
         normed = self.norm1(x)
         x = x + self.self_attention(normed, normed, normed, rotation)
@@ -67,7 +67,7 @@ class MemoryAttention(nn.Module):
         channels, height, width = embedding.shape[1:]
         place = sine_grid(height, width, channels, embedding.device, embedding.dtype)
         x = (embedding + 0.1 * place).flatten(2).transpose(1, 2)
-        rotation = axial_rotation(height, width, channels, x.device, x.dtype)
+        rotation = axial_rotation(height, width, channels, x.device)
         for layer in self.layers:
             x = layer(x, memory, rotation)
         out: Tensor = self.norm(x)

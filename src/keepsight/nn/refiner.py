@@ -30,9 +30,9 @@ class _Block(nn.Module):
         self.narrow = FusedConv(2 * width, width, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Maps (B, width, H, W) to the same shape."""
-        out: Tensor = self.narrow(self.widen(self.norm(self.filter(x))))
-        return out.add_(x)
+        """Maps (B, width, H, W) to the same shape; the input may be overwritten."""
+        out: Tensor = self.narrow(self.widen(self.norm(self.filter(x))), x)
+        return out
 
 
 class Refiner(nn.Module):
@@ -73,11 +73,11 @@ class Refiner(nn.Module):
         """
         carried = carried.to(embedding.dtype).contiguous(memory_format=torch.channels_last)
         coarse = F.interpolate(self.coarse_in(embedding), scale_factor=2.0, mode="bilinear")
-        middle = self.middle_blocks(
-            coarse + self.middle_in(features.middle) + self.carried_middle_in(carried)
-        )
+        coarse.add_(self.middle_in(features.middle))
+        middle = self.middle_blocks(self.carried_middle_in(carried, coarse))
         down = F.interpolate(self.descend(middle), scale_factor=2.0, mode="bilinear")
-        fine = self.fine_blocks(down + self.fine_in(features.fine) + self.carried_fine_in(carried))
+        down.add_(self.fine_in(features.fine))
+        fine = self.fine_blocks(self.carried_fine_in(carried, down))
         return features._replace(
             fine=features.fine + self.fine_out(fine), middle=features.middle + self.middle_out(middle)
         )

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from keepsight.nn.layers.attention import RotaryAttention
 from keepsight.nn.layers.mlp import Mlp
-from keepsight.nn.layers.position import Rotation, axial_rotation
+from keepsight.nn.layers.position import axial_rotation
 from keepsight.nn.layers.windows import join_windows, split_windows
 
 __all__ = ["VitConfig", "VitEncoder"]
@@ -54,13 +54,13 @@ class _Block(nn.Module):
         self.norm2 = nn.LayerNorm(config.width, eps=EPSILON)
         self.mlp = Mlp(config.width, config.ffn, config.width, activation=F.gelu)
 
-    def forward(self, x: Tensor, rotation: Rotation) -> Tensor:
+    def forward(self, x: Tensor, rotation: Tensor) -> Tensor:
         """Updates a map (B, h, w, width)."""
         x = x + self._attend(self.norm1(x), rotation)
         out: Tensor = x + self.mlp(self.norm2(x))
         return out
 
-    def _attend(self, x: Tensor, rotation: Rotation) -> Tensor:
+    def _attend(self, x: Tensor, rotation: Tensor) -> Tensor:
         windows = split_windows(x, self.window) if self.window else x
         tokens = windows.flatten(1, 2)
         mixed: Tensor = self.attention(tokens, tokens, tokens, rotation).view(windows.shape)
@@ -124,7 +124,9 @@ class VitEncoder(nn.Module):
             raise ValueError(f"Expected images whose sides are multiples of {step}, got {pixels.shape[-1]}.")
         x = self.patches(pixels).permute(0, 2, 3, 1)
         x = self.norm(x + self._tiled(side))
-        near, wide = self._rotation(window, 1.0, x), self._rotation(side, window / side, x)
+        channels = self.config.width // self.config.heads
+        near = axial_rotation(window, window, channels, x.device)
+        wide = axial_rotation(side, side, channels, x.device, window / side)
         for block in self.blocks:
             x = block(x, near if block.window else wide)
         x = x.permute(0, 3, 1, 2)
@@ -136,7 +138,3 @@ class VitEncoder(nn.Module):
         grid = self.config.pretrained_grid
         times = -(-side // grid)
         return self.position.view(grid, grid, -1).tile(times, times, 1)[:side, :side]
-
-    def _rotation(self, side: int, scale: float, like: Tensor) -> Rotation:
-        channels = self.config.width // self.config.heads
-        return axial_rotation(side, side, channels, like.device, like.dtype, scale)

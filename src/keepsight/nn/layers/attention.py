@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from keepsight.nn.layers.derived import Derived
 from keepsight.nn.layers.mixing import mix, mixes_in_blocks
-from keepsight.nn.layers.position import Rotation, rotate
+from keepsight.nn.layers.position import rotate
 
 __all__ = ["Attention", "RotaryAttention"]
 
@@ -51,67 +51,43 @@ class _Affine(NamedTuple):
 
 
 class RotaryAttention(Attention):
-    """Attention whose queries and keys are turned by their place on the grid.
-
-    The rotation couples neighbouring channels (0 with 1, 2 with 3 ...). A head's channels may be reordered
-    freely as long as queries and keys agree, so the projections put all first partners before all second
-    ones, which makes the rotation two contiguous halves.
-    """
-
-    order: Tensor
+    """Attention whose queries and keys are turned by their place on the grid (`position.rotate`)."""
 
     def __init__(self, width: int, memory_width: int | None = None, heads: int = 1) -> None:
         super().__init__(width, heads, inner=width, memory_width=memory_width)
-        # On the CPU even while the parameters are built without memory: no checkpoint fills this in.
-        partners = torch.arange(width, device="cpu").view(heads, -1, 2)
-        self.register_buffer("order", partners.transpose(1, 2).flatten(), persistent=False)
-        self._asking, self._offering, self._itself, self._late = (Derived[_Affine]() for _ in range(4))
+        self._together, self._late = Derived[_Affine](), Derived[_Affine]()
 
     def forward(  # type: ignore[override]
-        self, queries: Tensor, keys: Tensor, values: Tensor, rotation: Rotation, grids: int = 1
+        self, queries: Tensor, keys: Tensor, values: Tensor, rotation: Tensor, grids: int = 1
     ) -> Tensor:
         """As `Attention`; the queries lie on one grid, the keys on `grids` of them and some on none.
 
         Where all three are one tensor, they are projected at once.
         """
         if queries is keys is values:
-            q, k, v = self._of_one(queries, rotation)
-            return self._joined(mix(q, k, v))
-        q = self._turned(self._asking, self.query, queries, rotation, 1)
-        k = self._turned(self._offering, self.key, keys, rotation, grids)
+            return self._joined(mix(*self._of_one(queries, rotation)))
+        q = self._turned(self.query(queries), rotation, 1)
+        k = self._turned(self.key(keys), rotation, grids)
         q = q.expand(len(k), -1, -1, -1)
         if self.heads == 1 and mixes_in_blocks(q, k, values.shape[2]):
-            late = self._late.get(self._parameters_of(self.value, self.out), None, self._value_and_out)
+            late = self._late.get(_parameters(self.value, self.out), None, self._value_and_out)
             return F.linear(mix(q, k, values[:, None])[:, 0], *late)
         return self._joined(mix(q, k, self._split(self.value(values))))
 
-    def _of_one(self, x: Tensor, rotation: Rotation) -> tuple[Tensor, ...]:
+    def _of_one(self, x: Tensor, rotation: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values of the same tokens, projected at once: each (B, heads, tokens, .)."""
-        itself = self._itself.get(
-            self._parameters_of(self.query, self.key, self.value), None, self._query_key_and_value
-        )
-        heads = F.linear(x, *itself).view(*x.shape[:2], 3 * self.heads, -1)
+        layers = self.query, self.key, self.value
+        together = self._together.get(_parameters(*layers), None, lambda: _stacked(*layers))
+        heads = F.linear(x, *together).view(*x.shape[:2], 3 * self.heads, -1)
         rotate(heads[:, :, : 2 * self.heads], rotation, 1)
-        return heads.transpose(1, 2).tensor_split(3, dim=1)
+        q, k, v = heads.transpose(1, 2).tensor_split(3, dim=1)
+        return q, k, v
 
-    def _turned(
-        self, kept: Derived[_Affine], layer: nn.Linear, x: Tensor, rotation: Rotation, grids: int
-    ) -> Tensor:
-        """Projected, reordered and turned: (B, heads, tokens, inner / heads)."""
-        reordered = kept.get(self._parameters_of(layer), None, lambda: self._reordered(layer))
-        heads = F.linear(x, *reordered).view(*x.shape[:2], self.heads, -1)
+    def _turned(self, projected: Tensor, rotation: Tensor, grids: int) -> Tensor:
+        """(B, tokens, inner) -> (B, heads, tokens, inner / heads), turned."""
+        heads = projected.view(*projected.shape[:2], self.heads, -1)
         rotate(heads, rotation, grids)
         return heads.transpose(1, 2)
-
-    def _parameters_of(self, *layers: nn.Linear) -> tuple[Tensor, ...]:
-        return tuple(p for layer in layers for p in (layer.weight, layer.bias))
-
-    def _reordered(self, layer: nn.Linear) -> _Affine:
-        return _Affine(layer.weight[self.order], layer.bias[self.order])
-
-    def _query_key_and_value(self) -> _Affine:
-        pieces = self._reordered(self.query), self._reordered(self.key), self.value
-        return _Affine(torch.cat([x.weight for x in pieces]), torch.cat([x.bias for x in pieces]))
 
     def _value_and_out(self) -> _Affine:
         """Both projections as one: nothing comes between them where values are projected late."""
@@ -122,3 +98,12 @@ class RotaryAttention(Attention):
         """(B, heads, tokens, inner / heads) -> (B, tokens, width)."""
         out: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
         return out
+
+
+def _parameters(*layers: nn.Linear) -> tuple[Tensor, ...]:
+    return tuple(p for layer in layers for p in (layer.weight, layer.bias))
+
+
+def _stacked(*layers: nn.Linear) -> _Affine:
+    """Layers with the same inputs as one, whose outputs are theirs one after the other."""
+    return _Affine(torch.cat([x.weight for x in layers]), torch.cat([x.bias for x in layers]))

@@ -24,11 +24,17 @@ _FUSED: dict[Activation, tuple[str, list[float], str]] = {
     "relu6": ("hardtanh", [0.0, 6.0], ""),
     "gelu": ("gelu", [], "none"),
 }
+# The operator's name for adding to another map, its factor, and no activation after that.
+_ADDED: tuple[str, None, None, list[float], None] = ("add", None, None, [], None)
 
 
 def _types() -> frozenset[torch.dtype]:
     """The types in which this build, on this processor, has the operators."""
-    names = (torch.ops.mkldnn, "_convolution_pointwise"), (torch._C._nn, "mkldnn_reorder_conv2d_weight")
+    names = (
+        (torch.ops.mkldnn, "_convolution_pointwise"),
+        (torch.ops.mkldnn, "_convolution_pointwise_"),
+        (torch._C._nn, "mkldnn_reorder_conv2d_weight"),
+    )
     built: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
     if not built or not all(hasattr(where, name) for where, name in names):
         return frozenset()
@@ -65,26 +71,40 @@ class FusedConv(nn.Conv2d):
         self._geometry = ([padding, padding], [stride, stride], [1, 1], groups)
         self._packed = Derived[Tensor]()
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Maps (B, inputs, H, W) to (B, outputs, H', W')."""
+    def forward(self, x: Tensor, onto: Tensor | None = None) -> Tensor:
+        """Convolves maps.
+
+        Args:
+            x: (B, inputs, H, W).
+            onto: (B, outputs, H', W') that the result is added to, in its place unless a gradient is asked
+                for: nobody else may need it. Only where no activation follows.
+
+        Returns:
+            (B, outputs, H', W').
+        """
         weight = self.weight
         if torch.is_grad_enabled() or not x.is_cpu or torch.is_autocast_enabled("cpu"):
-            return self._plain(x)
+            return self._plain(x, onto)
         if x.dtype != weight.dtype or x.dtype not in _TYPES:
-            return self._plain(x)
+            return self._plain(x, onto)
         # oneDNN lays weights out for a number of threads; with another it takes many times as long.
         packed = self._packed.get((weight,), torch.get_num_threads(), lambda: self._laid_out([*x.shape]))
-        out: Tensor = torch.ops.mkldnn._convolution_pointwise(
-            x, packed, self.bias, *self._geometry, *_FUSED[self.activation]
-        )
+        given = x, packed, self.bias, *self._geometry
+        out: Tensor
+        if onto is None:
+            out = torch.ops.mkldnn._convolution_pointwise(*given, *_FUSED[self.activation])
+        else:
+            out = torch.ops.mkldnn._convolution_pointwise_.binary(onto, *given, *_ADDED)
         return out
 
     def kernel(self, weight: Tensor) -> Tensor:
         """The weight (outputs, inputs / groups, K, K) that is convolved with."""
         return weight
 
-    def _plain(self, x: Tensor) -> Tensor:
-        out = self._conv_forward(x, self.kernel(self.weight), self.bias)
+    def _plain(self, x: Tensor, onto: Tensor | None) -> Tensor:
+        out: Tensor = self._conv_forward(x, self.kernel(self.weight), self.bias)
+        if onto is not None:
+            return onto + out
         if self.activation == "relu6":
             return F.relu6(out, inplace=True)  # nobody else has it
         return F.gelu(out) if self.activation == "gelu" else out

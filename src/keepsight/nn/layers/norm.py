@@ -1,13 +1,24 @@
 """Layer normalisation over the channels of a feature map."""
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 __all__ = ["ChannelNorm"]
 
-# Rows of so few are normalised plane by plane on CPUs: `layer_norm` takes four times as long for them.
+# So few channels are normalised many pixels at once on CPUs, which takes a third of `layer_norm`'s time.
 FEW = 8
+ROW = 16  # numbers that pixels side by side fill, a processor's vector
+
+
+@lru_cache(maxsize=8)
+def _averaging(channels: int) -> Tensor:
+    """What a row of pixels is multiplied with to have each pixel's mean in place of all its channels."""
+    with torch.inference_mode(False):
+        pixel = torch.arange(ROW) // channels
+        return (pixel[:, None] == pixel).float() / channels
 
 
 class ChannelNorm(nn.Module):
@@ -20,15 +31,17 @@ class ChannelNorm(nn.Module):
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) -> the same shape; the memory becomes channels-last, unless channels are few."""
-        if len(self.weight) <= FEW and x.device.type == "cpu":
-            return self._by_plane(x)
-        pixels = x.permute(0, 2, 3, 1)
+        """(B, C, H, W) -> the same shape; the memory becomes channels-last."""
+        pixels, channels = x.permute(0, 2, 3, 1), len(self.weight)
+        if x.device.type == "cpu" and channels <= FEW and ROW % channels == 0 and pixels.numel() % ROW == 0:
+            return self._many_at_once(pixels).permute(0, 3, 1, 2)
         return F.layer_norm(pixels, self.weight.shape, self.weight, self.bias, self.eps).permute(0, 3, 1, 2)
 
-    def _by_plane(self, x: Tensor) -> Tensor:
-        centred = x.float()
-        centred = centred - centred.mean(dim=1, keepdim=True)
-        scale = (centred.square().mean(dim=1, keepdim=True) + self.eps).rsqrt()
-        weight, bias = self.weight[:, None, None], self.bias[:, None, None]
-        return torch.addcmul(bias, (centred * scale).to(x.dtype), weight)
+    def _many_at_once(self, pixels: Tensor) -> Tensor:
+        """Of (B, H, W, C), with means taken by a matrix product."""
+        channels = len(self.weight)
+        rows, mean = pixels.float().reshape(-1, ROW), _averaging(channels)
+        centred = torch.addmm(rows, rows, mean, alpha=-1)
+        normed = centred * torch.rsqrt(centred.square() @ mean + self.eps)
+        weight, bias = (x.repeat(ROW // channels) for x in (self.weight, self.bias))
+        return torch.addcmul(bias, normed.to(pixels.dtype), weight).view(pixels.shape)

@@ -5,14 +5,13 @@ The tables depend on sizes alone, so they are made once per size, device and typ
 
 import math
 from functools import lru_cache
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from keepsight.nn.layers.derived import Derived
 
-__all__ = ["FourierPosition", "Rotation", "axial_rotation", "rotate", "sine_grid", "sine_time"]
+__all__ = ["FourierPosition", "axial_rotation", "rotate", "sine_grid", "sine_time"]
 
 TEMPERATURE = 10000.0
 
@@ -73,20 +72,16 @@ class FourierPosition(nn.Module):
         return places.permute(2, 0, 1)[None].to(self.gaussian.dtype)
 
 
-class Rotation(NamedTuple):
-    """Cosine and sine of the rotation angles of a grid's tokens, (n, channels / 2) each."""
-
-    cos: Tensor
-    sin: Tensor
-
-
 @lru_cache(maxsize=8)
 def axial_rotation(
-    height: int, width: int, channels: int, device: torch.device, dtype: torch.dtype, scale: float = 1.0
-) -> Rotation:
+    height: int, width: int, channels: int, device: torch.device, scale: float = 1.0
+) -> Tensor:
     """Axial rotary encoding of a grid (RoPE for vision transformers, Heo et al. 2024).
 
     Half of the channel pairs turn with x, half with y; `scale` is the distance of neighbouring places.
+
+    Returns:
+        (n, channels / 2) complex numbers of length 1.
     """
     with torch.inference_mode(False):
         speed = 1.0 / TEMPERATURE ** (torch.arange(0, channels, 4)[: channels // 4].float() / channels)
@@ -94,22 +89,22 @@ def axial_rotation(
         x_angles = torch.outer((token % width).float() * scale, speed)
         y_angles = torch.outer(torch.div(token, width, rounding_mode="floor").float() * scale, speed)
         angles = torch.cat((x_angles, y_angles), dim=-1)
-        return Rotation(angles.cos().to(device, dtype), angles.sin().to(device, dtype))
+        return torch.complex(angles.cos(), angles.sin()).to(device)
 
 
-def rotate(x: Tensor, rotation: Rotation, grids: int) -> None:
+def rotate(x: Tensor, rotation: Tensor, grids: int) -> None:
     """Turns vectors by their place on the grid, in place.
 
     Args:
-        x: (B, tokens, vectors, channels); the first half of the channels holds the pairs' first, the second
-            half their second numbers.
+        x: (B, tokens, vectors, channels); neighbouring channels are the parts of a complex number.
         rotation: table of one grid of n tokens.
         grids: how many grids the sequence begins with, as memory frames do; the tokens after them, as
             object pointers, are not turned.
     """
-    cos, sin = (table[:, None] for table in rotation)
-    turned = x[:, : grids * len(cos)].view(len(x), grids, len(cos), *x.shape[2:])
-    first, second = turned.tensor_split(2, dim=-1)
-    carried = first * sin
-    first.mul_(cos).addcmul_(second, sin, value=-1)
-    second.mul_(cos).add_(carried)
+    places = len(rotation)
+    pairs = x[:, : grids * places].view(len(x), grids, places, x.shape[2], -1, 2)
+    # There are no complex numbers of half precision.
+    wide = pairs if pairs.dtype in (torch.float32, torch.float64) else pairs.float()
+    torch.view_as_complex(wide).mul_(rotation[:, None])
+    if wide is not pairs:
+        pairs.copy_(wide)
