@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from keepsight.nn.familiarity import FAINTEST, how_alike
 from keepsight.nn.io import ImageFeatures
+from keepsight.nn.layers.convolution import FusedConv
 from keepsight.nn.layers.derived import Derived
 from keepsight.nn.matching import at_a_time, coarse, in_parts, shared, with_ones
 
@@ -36,15 +37,23 @@ class FineRead(nn.Module):
 
     def __init__(self, width: int, key_width: int) -> None:
         super().__init__()
-        self.middle_key = nn.Conv2d(width // 4, key_width, 1)
+        self.middle_key = FusedConv(width // 4, key_width, 1)
         self.coarse_key = nn.Conv2d(width, key_width, 1, bias=False)
         self.sharpness = nn.Parameter(torch.tensor([SHARPNESS, SHARPNESS]))
         self.nearness = nn.Parameter(torch.tensor(NEARNESS))
         self._near = Derived[Tensor]()
 
+    def keys(self, features: ImageFeatures) -> Tensor:
+        """Unit keys of a frame, (1 or B, 2h, 2w, K); those that it brings along, if it does."""
+        if features.fine_keys is not None:
+            return features.fine_keys
+        below = F.interpolate(self.coarse_key(features.embedding), scale_factor=2.0)
+        keys = self.middle_key(features.middle, below)
+        return F.normalize(keys.permute(0, 2, 3, 1).contiguous(), dim=-1)
+
     def remember(self, features: ImageFeatures) -> Tensor:
         """Unit keys of a frame, `coarse`, those of a cell's 2 x 2 parts side by side: (1 or B, n, 4 K)."""
-        keys = coarse(self._keys(features)).permute(0, 3, 1, 2)
+        keys = coarse(self.keys(features)).permute(0, 3, 1, 2)
         return F.pixel_unshuffle(keys, 2).flatten(2).transpose(1, 2)
 
     def read(self, features: ImageFeatures, remembered: Tensor, evidence: Tensor) -> Tensor:
@@ -61,7 +70,7 @@ class FineRead(nn.Module):
             nearby, probabilities 0..1; then `how_alike` the places were that each came from.
         """
         grid = (features.embedding.shape[2], features.embedding.shape[3])
-        query = self._keys(features)
+        query = self.keys(features)
         first, last = (
             (
                 _keys_of(shared(remembered[:, i], query), grid).to(query.dtype),
@@ -74,12 +83,6 @@ class FineRead(nn.Module):
         masks = (sums[:, :, :-1] / (weight[:, :, None] + FAINTEST)).flatten(1, 2)
         told = F.interpolate(how_alike(weight), scale_factor=2.0)
         return torch.cat((F.pixel_shuffle(masks, 2), told), dim=1)
-
-    def _keys(self, features: ImageFeatures) -> Tensor:
-        """Unit keys, (1 or B, 2h, 2w, K)."""
-        coarse = F.interpolate(self.coarse_key(features.embedding), scale_factor=2.0)
-        keys = self.middle_key(features.middle) + coarse
-        return F.normalize(keys.permute(0, 2, 3, 1).contiguous(), dim=-1)
 
     def _asked(self, query: Tensor, which: int) -> Tensor:
         """Queries whose product with keys and a 1 is the log likeness, at most 0.

@@ -36,6 +36,9 @@ class ImageFeatures(NamedTuple):
     embedding: Tensor  # (1, C, h, w), no memory in it yet
     fine: Tensor  # (1, C / 8, 4h, 4w), for the mask decoder's last step
     middle: Tensor  # (1, C / 4, 2h, 2w), for the mask decoder's first step
+    # What memory knows cells by, of stride 16 (1, n, K) and 8 (1, 2h, 2w, K); None in SAM 2.
+    keys: Tensor | None = None
+    fine_keys: Tensor | None = None
 
 
 class PromptBatch(NamedTuple):

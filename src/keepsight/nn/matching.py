@@ -163,18 +163,24 @@ class MatchingRead(nn.Module):
         """The mask probabilities in what `remember` kept: (..., 16) of (..., extra_width)."""
         return extra[..., self.key_width :]
 
+    def keys(self, features: ImageFeatures) -> Tensor:
+        """Unit keys of a frame's cells, (1 or B, n, key_width); those that it brings along, if it does."""
+        if features.keys is not None:
+            return features.keys
+        return F.normalize(self.key(features.embedding.flatten(2).transpose(1, 2)), dim=-1)
+
     def remember(self, features: ImageFeatures, logits: Tensor) -> Tensor:
         """What is kept of a frame besides the memory encoder's tokens.
 
         Args:
-            features: the frame; its embedding (1 or B, C, h, w) is used.
+            features: the frame; its keys are used, or else its embedding (1 or B, C, h, w).
             logits: (B, 1, 4h, 4w) mask logits of B objects.
 
         Returns:
             (B, n, extra_width): unit keys, then mask probabilities of the cell's 4 x 4 parts; all `coarse`.
         """
         evidence = F.pixel_unshuffle(logits.sigmoid(), EVIDENCE_SIDE).flatten(2).transpose(1, 2)
-        keys = self._keys(features)
+        keys = self.keys(features)
         return coarse(torch.cat((keys.expand(len(evidence), -1, -1), evidence.to(keys.dtype)), dim=-1))
 
     def read(
@@ -189,7 +195,7 @@ class MatchingRead(nn.Module):
         """Looks every cell of a frame up in the memory of B objects.
 
         Args:
-            features: the frame; its embedding (1 or B, C, h, w) is used.
+            features: the frame; its keys are used, or else its embedding (1 or B, C, h, w).
             extra: (B, F, n, extra_width), from `remember`.
             values: (B, F, n, memory_width), the memory encoder's tokens of the same frames.
             scales: (B, F), factors of the frames' keys; None for 1.
@@ -208,7 +214,7 @@ class MatchingRead(nn.Module):
         already = shown_or_not(evidence[:, earlier].to(values.dtype))
         # The product subtracts the largest cosine itself (it sums in float32 whatever its type): both
         # softmaxes share one exponential that cannot overflow, scaled keys exceeding 1 by little.
-        asked = self._keys(features) / self.temperature
+        asked = self.keys(features) / self.temperature
         asked = torch.cat((asked, torch.full_like(asked[..., :1], -1 / self.temperature)), dim=-1)
         offered = with_ones(shared(keys, asked).to(values.dtype)).flatten(1, 2)
         told, already = side_by_side(columns, offered), side_by_side([already], offered)
@@ -236,6 +242,3 @@ class MatchingRead(nn.Module):
         """How much places count for the near read by their distance: (n, n)."""
         distances = squared_distances(height, width, like.device, torch.float32)
         return (-(self.nearness.float().exp() * distances).clamp(max=STEEPEST)).exp().to(like.dtype)
-
-    def _keys(self, features: ImageFeatures) -> Tensor:
-        return F.normalize(self.key(features.embedding.flatten(2).transpose(1, 2)), dim=-1)

@@ -183,9 +183,14 @@ class Sam2(nn.Module):
         to_fine, to_middle = self.mask_decoder.fine_projection, self.mask_decoder.middle_projection
         if isinstance(encoder, EfficientNetEncoder):
             fine, middle, embedding = encoder.project(pixels, to_fine, to_middle)
-            return ImageFeatures(embedding, fine, middle)
-        fine, middle, embedding = encoder(pixels)
-        return ImageFeatures(embedding, to_fine(fine), to_middle(middle))
+            features = ImageFeatures(embedding, fine, middle)
+        else:
+            fine, middle, embedding = encoder(pixels)
+            features = ImageFeatures(embedding, to_fine(fine), to_middle(middle))
+        return features._replace(
+            keys=None if self.matching is None else self.matching.keys(features),
+            fine_keys=None if self.fine_read is None else self.fine_read.keys(features),
+        )
 
     def segment(
         self,
