@@ -207,11 +207,11 @@ class MatchingRead(nn.Module):
         """
         height, width = features.embedding.shape[2:]
         frames, tokens = extra.shape[1:3]
-        keys, evidence = extra[..., : self.key_width], extra[..., self.key_width :]
+        keys, evidence = extra[..., : self.key_width], self.evidence(extra).to(values.dtype).contiguous()
         if scales is not None:
             keys = keys * scales[..., None, None].to(keys.dtype)
-        columns = _columns(values, evidence.to(values.dtype), earlier)
-        already = shown_or_not(evidence[:, earlier].to(values.dtype))
+        columns = _columns(values, evidence, earlier)
+        already = shown_or_not(evidence[:, earlier])
         # The product subtracts the largest cosine itself (it sums in float32 whatever its type): both
         # softmaxes share one exponential that cannot overflow, scaled keys exceeding 1 by little.
         asked = self.keys(features) / self.temperature

@@ -33,9 +33,10 @@ class _Layer(nn.Module):
     def forward(self, x: Tensor, memory: MemoryTokens, rotation: Tensor) -> Tensor:
         """(1 or B, n, C) -> (B, n, C)."""
         normed = self.norm1(x)
-        x = x + self.self_attention(normed, normed, normed, rotation)
-        x = x + self.cross_attention(self.norm2(x), memory.keys, memory.values, rotation, memory.frames)
-        out: Tensor = x + self.contract(F.relu(self.expand(self.norm3(x)), inplace=True))
+        x = self.self_attention(normed, normed, normed, rotation).add_(x)
+        seen = self.cross_attention(self.norm2(x), memory.keys, memory.values, rotation, memory.frames)
+        x = seen.add_(x)
+        out: Tensor = self.contract(F.relu(self.expand(self.norm3(x)), inplace=True)).add_(x)
         return out
 
 
