@@ -60,6 +60,33 @@ def test_it_is_a_convolution_and_an_activation(
         torch.testing.assert_close(layer(x).double(), expected, atol=tolerance, rtol=tolerance)
 
 
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(("dtype", "tolerance"), TOLERANCES)
+@pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("own", [True, False])
+def test_it_is_added_onto_a_map_of_each_or_one_of_all(
+    shape: tuple[int, ...], dtype: torch.dtype, tolerance: float, order: torch.memory_format, own: bool
+) -> None:
+    layer = made(shape, "none", dtype)
+    x = torch.randn(3, shape[0], 12, 12).to(dtype)
+    product = plainly(layer, x)
+    onto = torch.randn(3 if own else 1, *product.shape[1:]).to(dtype).contiguous(memory_format=order)
+    expected = onto.double() + product
+    torch.testing.assert_close(layer(x, onto).double(), expected, atol=tolerance, rtol=tolerance)
+    with torch.inference_mode():  # after that, `onto` may be anything
+        found = layer(x, onto)
+    assert found.dtype == dtype
+    torch.testing.assert_close(found.double(), expected, atol=tolerance, rtol=tolerance)
+
+
+def test_gradients_arrive_at_what_it_is_added_onto() -> None:
+    layer, x = made(SHAPES[1], "none"), torch.randn(2, 16, 8, 8)
+    onto = torch.randn(2, 96, 8, 8, requires_grad=True)
+    layer(x, onto).sum().backward()
+    assert onto.grad is not None
+    assert torch.equal(onto.grad, torch.ones_like(onto))
+
+
 def test_it_is_packed_where_no_gradient_is_wanted_and_only_there() -> None:
     if not convolution._TYPES:
         pytest.skip("this build of PyTorch has no oneDNN")

@@ -94,6 +94,15 @@ def test_projected_levels_are_the_levels_projected() -> None:
         )
 
 
+def test_levels_are_not_overwritten_by_what_is_computed_from_them() -> None:
+    torch.manual_seed(0)
+    backbone, pixels = EfficientNetLite(), torch.randn(1, 3, 64, 64)
+    expected = backbone(pixels)  # with gradients nothing is computed in place
+    with torch.inference_mode():
+        found = backbone(pixels)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+
+
 @pytest.mark.parametrize("cut", [0, 1, 17, 200])
 def test_too_few_tensors_are_refused(cut: int) -> None:
     tensors = fake_tensors()[:cut]

@@ -101,6 +101,14 @@ def test_the_near_read_is_a_full_read_of_the_rows_around(read: FineRead, side: i
     torch.testing.assert_close(found.flatten(2)[0].T, weights @ content.flatten(2)[0].T, atol=1e-6, rtol=1e-3)
 
 
+def test_a_frame_may_bring_its_keys_along(read: FineRead) -> None:
+    seen = frame(scene())
+    brought = seen._replace(fine_keys=read.keys(seen), middle=torch.zeros_like(seen.middle))
+    remembered, mask = read.remember(seen)[:, None], evidence(square(2, 3))[:, None]
+    assert torch.equal(read.remember(brought)[:, None], remembered)
+    assert torch.equal(read.read(brought, remembered, mask), read.read(seen, remembered, mask))
+
+
 def test_objects_do_not_mix_and_gradients_arrive(read: FineRead) -> None:
     view = scene(5)
     remembered = read.remember(frame(scene(6))).expand(2, -1, -1)[:, None]

@@ -132,6 +132,18 @@ def test_features_of_each_object_are_accepted(read: MatchingRead) -> None:
     torch.testing.assert_close(out[1:], alone, atol=1e-5, rtol=1e-5)
 
 
+def test_a_frame_may_bring_its_keys_along(read: MatchingRead) -> None:
+    frame = features(0)
+    brought = frame._replace(keys=read.keys(frame), embedding=torch.zeros_like(frame.embedding))
+    expected, found = (read.remember(one, logits()) for one in (frame, brought))
+    assert torch.equal(found, expected)
+    values = torch.randn(1, 1, TOKENS, MEMORY_WIDTH)
+    for one, other in zip(
+        *(read.read(one, expected[:, None], values) for one in (frame, brought)), strict=True
+    ):
+        assert torch.equal(one, other)
+
+
 def test_gradients_reach_keys_and_memory(read: MatchingRead) -> None:
     extra = read.remember(features(1), logits())
     out, _ = read.read(features(2), extra[:, None], torch.randn(1, 1, TOKENS, MEMORY_WIDTH))

@@ -44,6 +44,17 @@ def test_objects_share_the_frame_and_nothing_else() -> None:
     torch.testing.assert_close(refined.middle[1:2], alone.middle, atol=1e-5, rtol=1e-5)
 
 
+def test_objects_that_remember_nothing_share_their_embedding() -> None:
+    frame, refiner = features(), trained()
+    carried = torch.randn(3, CARRIED, 4 * SIDE, 4 * SIDE)
+    before = [part.clone() for part in frame[:3]]
+    with torch.inference_mode():
+        refined = refiner(frame, frame.embedding, carried)
+        expected = refiner(frame, frame.embedding.expand(3, -1, -1, -1), carried)
+    torch.testing.assert_close(refined[1:3], expected[1:3], atol=1e-5, rtol=1e-5)
+    assert all(torch.equal(*pair) for pair in zip(before, frame[:3], strict=True))
+
+
 def test_everything_it_is_given_counts() -> None:
     frame, refiner = features(), trained()
     embedding = torch.randn(1, WIDTH, SIDE, SIDE, requires_grad=True)

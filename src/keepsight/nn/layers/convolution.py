@@ -76,8 +76,8 @@ class FusedConv(nn.Conv2d):
 
         Args:
             x: (B, inputs, H, W).
-            onto: (B, outputs, H', W') that the result is added to, in its place unless a gradient is asked
-                for: nobody else may need it. Only where no activation follows.
+            onto: (1 or B, outputs, H', W') that the result is added to, where that can be in its place:
+                nobody else may need it. Only where no activation follows.
 
         Returns:
             (B, outputs, H', W').
@@ -93,8 +93,10 @@ class FusedConv(nn.Conv2d):
         out: Tensor
         if onto is None:
             out = torch.ops.mkldnn._convolution_pointwise(*given, *_FUSED[self.activation])
-        else:
+        elif len(onto) == len(x):
             out = torch.ops.mkldnn._convolution_pointwise_.binary(onto, *given, *_ADDED)
+        else:
+            out = self(x).add_(onto)
         return out
 
     def kernel(self, weight: Tensor) -> Tensor:
