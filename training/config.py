@@ -13,6 +13,7 @@ POCKET = Sam2Config(
     memory_width=64,
     attention_layers=3,
     attention_ffn=256,
+    self_only=(1,),
     decoder_mlp=256,
     pointer_time=False,
     matching=MatchingConfig(fine_width=32, attended=1, familiarity=64),

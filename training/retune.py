@@ -21,12 +21,13 @@ from keepsight.weights.files import TensorFile, read_tensors, write_tensors
 from training.config import POCKET
 from training.export import SHIPPED
 
-__all__ = ["Share", "retune"]
+__all__ = ["Kept", "Share", "retune"]
 
 SHARPNESS = "fine_read.sharpness"  # logs
 PRESENCE = "mask_decoder.presence_head."
 PRESENCE_BIAS = PRESENCE + "layers.2.bias"
 LAYERS = "memory_attention.layers."
+READ = "norm2", "cross_attention"  # of a layer, what looks at the memory
 FAMILIARITY = "matching.familiarity."  # which pocket had from its eighth run on
 
 
@@ -52,6 +53,13 @@ class Share(NamedTuple):
     share: float  # 0..1
 
 
+class Kept(NamedTuple):
+    """What is kept of memory attention."""
+
+    layers: Sequence[int] | None = None  # counted from 0; None for all
+    self_only: Sequence[int] = ()  # which of those, counted from 0 again, no longer look at the memory
+
+
 def retune(
     source: Path,
     target: Path,
@@ -61,7 +69,7 @@ def retune(
     presence: Path | None = None,
     mixed: Share | None = None,
     surer: float = 0.0,
-    layers: Sequence[int] | None = None,
+    kept: Kept | None = None,
 ) -> None:
     """Writes weights for another input size, with what `training.config` says of what is recalled.
 
@@ -74,7 +82,7 @@ def retune(
         mixed: weights of another run from the same ones: what lies between both often keeps what either
             does well (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models"). None for none.
         surer: what is added to every presence logit.
-        layers: which layers of memory attention are kept, counted from 0; None for all.
+        kept: what is kept of memory attention; None for all.
 
     Raises:
         WeightsError: a file cannot be read, or is no `pocket`, or those to be mixed are of another network,
@@ -83,8 +91,10 @@ def retune(
     file = read_pocket(source)
     tensors = {name: file[name].clone() for name in file}
     config = replace(config_from_json(file.metadata[CONFIG_KEY], str(source)), image_size=size)
-    if layers is not None:
-        tensors, config = with_layers(tensors, config, layers)
+    if kept is not None and kept.layers is not None:
+        tensors, config = with_layers(tensors, config, kept.layers)
+    if kept is not None:
+        tensors, config = without_reads(tensors, config, kept.self_only)
     if mixed is not None:
         tensors = between(tensors, read_pocket(mixed.source), mixed)
     if presence is not None:
@@ -109,15 +119,34 @@ def with_layers(
     tensors: dict[str, Tensor], config: Sam2Config, layers: Sequence[int]
 ) -> tuple[dict[str, Tensor], Sam2Config]:
     """Weights and configuration with some layers of memory attention only, in their order."""
-    if not layers or not set(layers) <= {*range(config.attention_layers)}:
-        raise WeightsError(
-            f"Expected layers of memory attention from 0 to {config.attention_layers - 1}, but got {layers}."
-        )
-    renamed = {f"{LAYERS}{layer}.": f"{LAYERS}{i}." for i, layer in enumerate(sorted(set(layers)))}
+    if not layers:
+        raise WeightsError("Expected layers of memory attention to keep, but got none.")
+    check_layers(layers, config)
+    numbers = {layer: i for i, layer in enumerate(sorted(set(layers)))}
+    renamed = {f"{LAYERS}{layer}.": f"{LAYERS}{i}." for layer, i in numbers.items()}
     kept = {name: tensor for name, tensor in tensors.items() if not name.startswith(LAYERS)}
     for old, new in renamed.items():
         kept |= {new + name.removeprefix(old): x for name, x in tensors.items() if name.startswith(old)}
-    return kept, replace(config, attention_layers=len(renamed))
+    self_only = tuple(numbers[layer] for layer in config.self_only if layer in numbers)
+    return kept, replace(config, attention_layers=len(renamed), self_only=self_only)
+
+
+def without_reads(
+    tensors: dict[str, Tensor], config: Sam2Config, layers: Sequence[int]
+) -> tuple[dict[str, Tensor], Sam2Config]:
+    """Weights and configuration in which some layers of memory attention do without cross-attention."""
+    check_layers(layers, config)
+    dropped = tuple(f"{LAYERS}{layer}.{part}." for layer in layers for part in READ)
+    kept = {name: tensor for name, tensor in tensors.items() if not name.startswith(dropped)}
+    return kept, replace(config, self_only=tuple(sorted({*config.self_only, *layers})))
+
+
+def check_layers(layers: Sequence[int], config: Sam2Config) -> None:
+    """Raises a `WeightsError` where memory attention has no such layers."""
+    if not set(layers) <= {*range(config.attention_layers)}:
+        raise WeightsError(
+            f"Expected layers of memory attention from 0 to {config.attention_layers - 1}, but got {layers}."
+        )
 
 
 def between(tensors: dict[str, Tensor], other: TensorFile, mixed: Share) -> dict[str, Tensor]:
@@ -152,6 +181,9 @@ def main() -> None:
     parser.add_argument("--share", type=float, default=0.5, help="how much of them")
     parser.add_argument("--surer", type=float, default=0.0, help="added to every presence logit")
     parser.add_argument("--layers", type=int, nargs="+", help="layers of memory attention to keep, from 0")
+    parser.add_argument(
+        "--self-only", type=int, nargs="+", default=(), help="layers that need not look at it"
+    )
     options = parser.parse_args()
     if options.size < 32 or options.size % 32:
         parser.error(f"--size: expected a multiple of 32, but got {options.size}")
@@ -170,7 +202,7 @@ def main() -> None:
             presence=options.presence_from,
             mixed=None if options.mix is None else Share(options.mix, options.share),
             surer=options.surer,
-            layers=options.layers,
+            kept=Kept(options.layers, options.self_only),
         )
     except WeightsError as problem:
         raise SystemExit(str(problem)) from problem

@@ -14,7 +14,7 @@ from keepsight.errors import WeightsError
 from keepsight.nn.sam2 import Sam2
 from training.config import POCKET
 from training.export import SHIPPED
-from training.retune import FAMILIARITY, PRESENCE, PRESENCE_BIAS, SHARPNESS, Share, retune
+from training.retune import FAMILIARITY, PRESENCE, PRESENCE_BIAS, SHARPNESS, Kept, Share, retune
 
 
 def test_retuned_weights_are_a_network_of_another_size(tmp_path: Path) -> None:
@@ -67,18 +67,36 @@ def test_layers_of_memory_attention_can_be_left_out(tmp_path: Path) -> None:
     network = load_model(str(SHIPPED), device="cpu", dtype="float32")
     assert isinstance(network, Sam2)
     kept = [network.config.attention_layers - 1]
-    retune(SHIPPED, tmp_path / "less.safetensors", size=320, layers=kept)
+    retune(SHIPPED, tmp_path / "less.safetensors", size=320, kept=Kept(kept))
     less = load_model(str(tmp_path / "less.safetensors"), device="cpu", dtype="float32")
     assert isinstance(less, Sam2)
-    assert less.config == replace(network.config, attention_layers=1)
+    assert less.config == replace(network.config, attention_layers=1, self_only=())
     layers = network.memory_attention.layers
     network.memory_attention.layers = torch.nn.ModuleList(layers[i] for i in kept)
     expected, found = network.state_dict(), less.state_dict()
     assert expected.keys() == found.keys()
     assert all(torch.equal(expected[name], found[name]) for name in expected)
     for wrong in ([], [0, len(layers)], [-1]):
-        with pytest.raises(WeightsError, match="Expected layers of memory attention from 0 to"):
-            retune(SHIPPED, tmp_path / "none.safetensors", size=320, layers=wrong)
+        with pytest.raises(WeightsError, match="Expected layers of memory attention"):
+            retune(SHIPPED, tmp_path / "none.safetensors", size=320, kept=Kept(wrong))
+    assert not (tmp_path / "none.safetensors").exists()
+
+
+def test_layers_can_do_without_looking_at_the_memory(tmp_path: Path) -> None:
+    network = load_model(str(SHIPPED), device="cpu", dtype="float32")
+    assert isinstance(network, Sam2)
+    last = network.config.attention_layers - 1
+    assert last not in network.config.self_only
+    retune(SHIPPED, tmp_path / "less.safetensors", size=320, kept=Kept(self_only=[last]))
+    less = load_model(str(tmp_path / "less.safetensors"), device="cpu", dtype="float32")
+    assert isinstance(less, Sam2)
+    assert less.config == replace(network.config, self_only=(*network.config.self_only, last))
+    gone = network.state_dict().keys() - less.state_dict().keys()
+    assert gone == {name for name in network.state_dict() if f"layers.{last}.cross_attention" in name} | {
+        f"memory_attention.layers.{last}.norm2.{part}" for part in ("weight", "bias")
+    }
+    with pytest.raises(WeightsError, match="Expected layers of memory attention from 0 to"):
+        retune(SHIPPED, tmp_path / "none.safetensors", size=320, kept=Kept(self_only=[last + 1]))
     assert not (tmp_path / "none.safetensors").exists()
 
 

@@ -74,7 +74,7 @@ def test_fingerprint_follows_contents(tiny: Sam2) -> None:
     assert fingerprint(twin.bfloat16()) != fingerprint(tiny)
 
 
-@pytest.mark.parametrize("config", [*VARIANTS.values(), TINY, CONVOLUTIONAL])
+@pytest.mark.parametrize("config", [*VARIANTS.values(), TINY, CONVOLUTIONAL, replace(TINY, self_only=(1, 0))])
 def test_configurations_survive_json(config: Sam2Config) -> None:
     assert config_from_json(config_to_json(config), "test") == config
 
@@ -89,6 +89,8 @@ def test_configurations_survive_json(config: Sam2Config) -> None:
         ('{"encoder": {"kind": "hiera", "stages": [1, 2]}}', r"stages = \(1, 2\)"),
         ('{"encoder": {"kind": "hiera"}, "width": "256"}', "width = '256'"),
         ('{"encoder": {"kind": "hiera"}, "matching": 3}', "matching = 3"),
+        ('{"encoder": {"kind": "hiera"}, "self_only": [0, "1"]}', r"self_only = \(0, '1'\)"),
+        ('{"encoder": {"kind": "hiera"}, "self_only": 1}', "self_only = 1"),
     ],
 )
 def test_bad_configurations(text: str, message: str) -> None:

@@ -1,5 +1,6 @@
 """Memory attention: the frame's embedding looks at the object's memory (SAM 2, section 4 and C.1)."""
 
+from collections.abc import Container
 from typing import NamedTuple
 
 from torch import Tensor, nn
@@ -20,12 +21,12 @@ class MemoryTokens(NamedTuple):
 
 
 class _Layer(nn.Module):
-    def __init__(self, width: int, memory_width: int, ffn: int) -> None:
+    def __init__(self, width: int, memory_width: int, ffn: int, *, looks: bool) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(width)
         self.self_attention = RotaryAttention(width)
-        self.norm2 = nn.LayerNorm(width)
-        self.cross_attention = RotaryAttention(width, memory_width)
+        self.norm2 = nn.LayerNorm(width) if looks else None
+        self.cross_attention = RotaryAttention(width, memory_width) if looks else None
         self.norm3 = nn.LayerNorm(width)
         self.expand = nn.Linear(width, ffn)
         self.contract = nn.Linear(ffn, width)
@@ -34,8 +35,9 @@ class _Layer(nn.Module):
         """(1 or B, n, C) -> (B, n, C)."""
         normed = self.norm1(x)
         x = self.self_attention(normed, normed, normed, rotation).add_(x)
-        seen = self.cross_attention(self.norm2(x), memory.keys, memory.values, rotation, memory.frames)
-        x = seen.add_(x)
+        if self.norm2 is not None and self.cross_attention is not None:
+            seen = self.cross_attention(self.norm2(x), memory.keys, memory.values, rotation, memory.frames)
+            x = seen.add_(x)
         out: Tensor = self.contract(F.relu(self.expand(self.norm3(x)), inplace=True)).add_(x)
         return out
 
@@ -48,11 +50,16 @@ class MemoryAttention(nn.Module):
         memory_width: width of a memory token.
         layers: how many.
         ffn: hidden width of the perceptrons.
+        self_only: which layers, from 0, do without the cross-attention.
     """
 
-    def __init__(self, width: int, memory_width: int, layers: int, ffn: int) -> None:
+    def __init__(
+        self, width: int, memory_width: int, layers: int, ffn: int, self_only: Container[int] = ()
+    ) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(_Layer(width, memory_width, ffn) for _ in range(layers))
+        self.layers = nn.ModuleList(
+            _Layer(width, memory_width, ffn, looks=i not in self_only) for i in range(layers)
+        )
         self.norm = nn.LayerNorm(width)
 
     def forward(self, embedding: Tensor, memory: MemoryTokens) -> Tensor:

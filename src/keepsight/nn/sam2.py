@@ -52,6 +52,7 @@ class Sam2Config:
         memory_width: channels of a memory token.
         attention_layers: layers of memory attention.
         attention_ffn: hidden width of their perceptrons.
+        self_only: which of these layers, from 0, do not look at the memory; none in SAM 2.
         decoder_mlp: hidden width of the mask decoder's perceptrons.
         memory_frames: rows of the temporal encoding: one for conditioning frames, one per recent frame.
         pointer_reach: distance in frames that the pointers' time encoding is normalised by.
@@ -73,6 +74,7 @@ class Sam2Config:
     memory_width: int = 64
     attention_layers: int = 4
     attention_ffn: int = 2048
+    self_only: tuple[int, ...] = ()
     decoder_mlp: int = 2048
     memory_frames: int = 7
     pointer_reach: int = 15
@@ -112,7 +114,7 @@ class Sam2(nn.Module):
         self.mask_decoder = MaskDecoder(width, config.decoder_mlp)
         self.memory_encoder = MemoryEncoder(width, memory_width)
         self.memory_attention = MemoryAttention(
-            width, memory_width, config.attention_layers, config.attention_ffn
+            width, memory_width, config.attention_layers, config.attention_ffn, config.self_only
         )
         self.matching = MatchingRead(config.matching, width, memory_width) if config.matching else None
         fine_width = config.matching.fine_width if config.matching else 0

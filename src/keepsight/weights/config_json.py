@@ -24,7 +24,7 @@ _ENCODERS: dict[str, type[Encoder]] = {
     "vit": VitConfig,
 }
 # Lists of layers, of which there may be any number.
-_LISTS = ("global_blocks", "global_layers")
+_LISTS = ("global_blocks", "global_layers", "self_only")
 
 
 def config_to_json(config: Sam2Config) -> str:
@@ -96,7 +96,8 @@ def _made(kind: type[T], values: Mapping[str, object], source: str, **parts: obj
 def _alike(value: object, default: object, *, any_length: bool = False) -> bool:
     """Whether a value has the type of the default; whole numbers may stand for fractions."""
     if isinstance(default, tuple):
-        if not isinstance(value, tuple) or not all(_alike(item, default[0]) for item in value):
+        like = default[0] if default else 0  # lists that may be empty are of layers
+        if not isinstance(value, tuple) or not all(_alike(item, like) for item in value):
             return False
         return any_length or len(value) == len(default)
     if isinstance(default, float):
