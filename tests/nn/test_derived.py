@@ -67,3 +67,10 @@ def test_copies_begin_empty(way: object) -> None:
     doubled()
     assert doubled.derived._made is not None
     assert way(doubled.derived)._made is None  # type: ignore[operator]
+
+
+@torch.no_grad()
+def test_autocast_leaves_no_trace() -> None:
+    weight, derived = torch.ones(2, 2), Derived[Tensor]()
+    with torch.autocast("cpu", torch.bfloat16):
+        assert derived.get((weight,), None, lambda: weight @ weight).dtype == torch.float32

@@ -35,3 +35,11 @@ def test_gradients_of_many_pixels_at_once_are_those_of_each() -> None:
         (F.layer_norm(x.permute(0, 2, 3, 1), (4,), eps=1e-6).permute(0, 3, 1, 2) * weights).sum(), x
     )
     torch.testing.assert_close(x.grad, expected, atol=1e-5, rtol=1e-4)
+
+
+def test_autocast_takes_no_means_in_half_precision() -> None:
+    torch.manual_seed(0)
+    norm, x = ChannelNorm(4), torch.randn(1, 4, 8, 8) + 100
+    expected = norm(x)
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(norm(x).float(), expected, atol=0.03, rtol=0.03)

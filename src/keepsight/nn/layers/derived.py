@@ -39,7 +39,8 @@ class Derived(Generic[T]):
         key = (detail, *[(w.data_ptr(), _version(w), w.dtype) for w in weights])
         made = self._made
         if made is None or made.key != key:
-            with torch.inference_mode(False), torch.no_grad():
+            # Whoever asks next may do so without autocast.
+            with torch.inference_mode(False), torch.no_grad(), torch.autocast("cpu", enabled=False):
                 self._made = made = _Made(key, tuple(w.detach() for w in weights), make())
         return made.result
 

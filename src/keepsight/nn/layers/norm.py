@@ -33,7 +33,9 @@ class ChannelNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> the same shape; the memory becomes channels-last."""
         pixels, channels = x.permute(0, 2, 3, 1), len(self.weight)
-        if x.device.type == "cpu" and channels <= FEW and ROW % channels == 0 and pixels.numel() % ROW == 0:
+        fills_rows = channels <= FEW and ROW % channels == 0 and pixels.numel() % ROW == 0
+        # Autocast would take the means in half precision.
+        if fills_rows and x.device.type == "cpu" and not torch.is_autocast_enabled("cpu"):
             return self._many_at_once(pixels).permute(0, 3, 1, 2)
         return F.layer_norm(pixels, self.weight.shape, self.weight, self.bias, self.eps).permute(0, 3, 1, 2)
 
